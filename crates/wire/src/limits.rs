@@ -1,0 +1,28 @@
+//! How large each part of a message may be. A message beyond them is refused, not
+//! cut, since half a description is worse than none.
+
+/// One WebSocket message, bytes. An audio description of Chromium is 2 to 4 KB;
+/// the largest legal message is a description at its own limit plus its envelope.
+pub const MAX_MESSAGE_BYTES: usize = 64 * 1024;
+
+/// One session description, bytes.
+pub const MAX_SDP_BYTES: usize = 48 * 1024;
+
+/// One ICE candidate line, bytes. Real ones are below 300.
+pub const MAX_CANDIDATE_BYTES: usize = 1024;
+
+/// Candidates in one batch. A machine with eight addresses of both families
+/// gathers about thirty.
+pub const MAX_CANDIDATES: usize = 64;
+
+/// One token, bytes. Ours are about 300.
+pub const MAX_TOKEN_BYTES: usize = 2048;
+
+/// A display name, Unicode scalar values after trimming.
+pub const MAX_NAME_CHARS: usize = 64;
+
+/// How deep a message may nest: ours need four levels.
+pub const MAX_DEPTH: usize = 8;
+
+/// How many values (keys and elements) one message may hold.
+pub const MAX_VALUES: usize = 1024;
