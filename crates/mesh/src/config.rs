@@ -1,0 +1,148 @@
+//! How patient the mesh is, and how much it does at once.
+
+use std::time::Duration;
+
+use openstudio_units::Timestamp;
+
+use crate::backoff::Backoff;
+
+/// Tunable behaviour. The defaults are what the product runs with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MeshConfig {
+    /// How many first set-ups this side drives at once; the rest wait, hosts first. 1 to 64.
+    pub setups_in_flight: usize,
+    /// How long candidates are collected before they are sent together. Less than
+    /// [`MeshConfig::answer_timeout`].
+    pub trickle_interval: Duration,
+    /// How long the polite side waits for an offer before it asks for one.
+    pub offer_timeout: Duration,
+    /// How often the polite side asks before it calls that trouble.
+    pub offer_requests: u32,
+    /// How long an offer may stay unanswered before it is sent again, and then given up.
+    pub answer_timeout: Duration,
+    /// How long one operation of the platform may take.
+    pub operation_timeout: Duration,
+    /// How long ICE may stay `new` once descriptions are exchanged.
+    pub ice_start_timeout: Duration,
+    /// How long a set-up or an attempt may take until it is connected.
+    pub connect_timeout: Duration,
+    /// How often a connected link is looked at.
+    pub sample_interval: Duration,
+    /// Every how many looks round trip and loss are asked for as well.
+    pub detailed_sample_every: u32,
+    /// How long packets may stay away, once they came, before that is trouble.
+    pub silence_timeout: Duration,
+    /// How long the first packets may take after connecting or after the remote
+    /// microphone came.
+    pub first_audio_timeout: Duration,
+    /// How long a link must be sound before its earlier attempts are forgotten.
+    pub settle_time: Duration,
+    /// Delays before each attempt to recover, and how many there are.
+    pub backoff: Backoff,
+    /// A timer this late means that the machine slept.
+    pub wake_threshold: Duration,
+}
+
+impl Default for MeshConfig {
+    fn default() -> Self {
+        Self {
+            setups_in_flight: 4,
+            trickle_interval: Duration::from_millis(50),
+            offer_timeout: Duration::from_secs(5),
+            offer_requests: 3,
+            answer_timeout: Duration::from_secs(5),
+            operation_timeout: Duration::from_secs(10),
+            ice_start_timeout: Duration::from_secs(5),
+            connect_timeout: Duration::from_secs(10),
+            sample_interval: Duration::from_secs(1),
+            detailed_sample_every: 5,
+            silence_timeout: Duration::from_secs(2),
+            first_audio_timeout: Duration::from_secs(5),
+            settle_time: Duration::from_secs(5),
+            backoff: Backoff::default(),
+            wake_threshold: Duration::from_secs(5),
+        }
+    }
+}
+
+/// A configuration that cannot work. Mend the named value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConfigError {
+    /// [`MeshConfig::setups_in_flight`] is 0 or above 64.
+    SetupsInFlight,
+    /// A duration that must not be zero is.
+    ZeroDuration,
+    /// [`MeshConfig::trickle_interval`] is not below [`MeshConfig::answer_timeout`].
+    TrickleInterval,
+}
+
+impl std::fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::SetupsInFlight => "between 1 and 64 set-ups may be in flight",
+            Self::ZeroDuration => "a time limit of zero can never be kept",
+            Self::TrickleInterval => "candidates must be sent before the answer is overdue",
+        })
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl MeshConfig {
+    /// Checks the ranges that stand with each field.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        if !(1..=64).contains(&self.setups_in_flight) {
+            return Err(ConfigError::SetupsInFlight);
+        }
+        let durations = [
+            self.offer_timeout,
+            self.answer_timeout,
+            self.operation_timeout,
+            self.ice_start_timeout,
+            self.connect_timeout,
+            self.sample_interval,
+            self.silence_timeout,
+            self.first_audio_timeout,
+        ];
+        if durations.iter().any(Duration::is_zero) {
+            return Err(ConfigError::ZeroDuration);
+        }
+        if self.trickle_interval >= self.answer_timeout {
+            return Err(ConfigError::TrickleInterval);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn is_wake(&self, due: Timestamp, now: Timestamp) -> bool {
+        now.since(due) > self.wake_threshold
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_valid_and_broken_values_are_named() {
+        assert_eq!(MeshConfig::default().validate(), Ok(()));
+        let none = MeshConfig { setups_in_flight: 0, ..MeshConfig::default() };
+        assert_eq!(none.validate(), Err(ConfigError::SetupsInFlight));
+        let zero = MeshConfig { answer_timeout: Duration::ZERO, ..MeshConfig::default() };
+        assert_eq!(zero.validate(), Err(ConfigError::ZeroDuration));
+    }
+
+    #[test]
+    fn a_connect_timeout_leaves_time_for_the_offer_to_be_sent_twice() {
+        let config = MeshConfig::default();
+        assert!(config.connect_timeout >= config.answer_timeout * 2);
+    }
+
+    #[test]
+    fn silence_is_noticed_after_more_than_one_sample() {
+        let config = MeshConfig::default();
+        assert!(config.silence_timeout >= config.sample_interval * 2);
+    }
+}

@@ -1,0 +1,39 @@
+//! How patient a session is with its server.
+
+use std::time::Duration;
+
+use openstudio_mesh::MeshConfig;
+
+/// Tunable behaviour. The defaults are what the product runs with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionConfig {
+    /// For the connection manager.
+    pub mesh: MeshConfig,
+    /// How long opening a socket and getting the seat may take.
+    pub connect_timeout: Duration,
+    /// How often a `ping` is sent while nothing else arrives.
+    pub heartbeat_interval: Duration,
+    /// How long the server may stay silent after a `ping`.
+    pub heartbeat_timeout: Duration,
+    /// The largest delay before the first attempt to come back; doubles with each.
+    pub retry_base: Duration,
+    /// The largest delay before any attempt to come back.
+    pub retry_cap: Duration,
+    /// How long a restarted server is given to hear from everybody before those who did
+    /// not return are dropped, if the server itself does not say so.
+    pub rebuild_timeout: Duration,
+}
+
+impl Default for SessionConfig {
+    fn default() -> Self {
+        Self {
+            mesh: MeshConfig::default(),
+            connect_timeout: Duration::from_secs(8),
+            heartbeat_interval: Duration::from_secs(10),
+            heartbeat_timeout: Duration::from_secs(5),
+            retry_base: Duration::from_millis(500),
+            retry_cap: Duration::from_secs(8),
+            rebuild_timeout: Duration::from_secs(60),
+        }
+    }
+}
