@@ -1,0 +1,38 @@
+// Judging by tones: who is heard in a mix. Pure arithmetic on levels in dB.
+
+export const AUDIBLE_DB = 25; // above the noise of the mix
+export const OWN_BELOW_DB = 25; // own tone must lie this far below the others
+export const GAP_BELOW_DB = 15; // under a tone's median level counts as a gap
+const WINDOW_MS = 10;
+
+// 600 Hz and up, 350 Hz apart: no tone is a harmonic of another within twelve.
+export const toneOf = (index) => 600 + 350 * index;
+
+// Which of `tones` are heard, and whether `own` is absent from the mix.
+export function judge({ levels, noise }, tones, own) {
+  const level = new Map(tones.map((tone, i) => [tone, levels[i]]));
+  const others = tones.filter((tone) => tone !== own);
+  const heard = others.filter((tone) => level.get(tone) >= noise + AUDIBLE_DB);
+  const weakest = Math.min(...heard.map((tone) => level.get(tone)));
+  const ownAbsent = !level.has(own) || heard.length === 0
+    ? (level.get(own) ?? -120) < noise + AUDIBLE_DB
+    : level.get(own) <= weakest - OWN_BELOW_DB;
+  return { heard, missing: others.filter((tone) => !heard.includes(tone)), ownAbsent };
+}
+
+const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
+
+// Longest stretch in ms during which a tone (column `column`) was missing.
+export function longestGap(rows, column) {
+  const levels = rows.map((row) => row[column]);
+  const limit = median(levels) - GAP_BELOW_DB;
+  let longest = 0;
+  let current = 0;
+  for (const level of levels) {
+    current = level < limit ? current + 1 : 0;
+    longest = Math.max(longest, current);
+  }
+  return longest * WINDOW_MS;
+}
+
+export { median };

@@ -1,0 +1,31 @@
+// Page side: a continuous record of each tone's level in the played mix, made
+// in an AudioWorklet so that a busy page cannot leave holes in it. Switched on
+// by `__e2e.record(url, frequencies)`; read with `__e2e.recorded()`.
+(() => {
+  const e2e = window.__e2e;
+  let frequencies;
+  let rows = []; // one array of levels (dB) per 10 ms window
+
+  const attach = (context, bus) => {
+    const node = new AudioWorkletNode(context, 'tone-recorder', {
+      numberOfOutputs: 0,
+      channelCount: 1,
+      channelCountMode: 'explicit',
+      processorOptions: { frequencies },
+    });
+    node.port.onmessage = ({ data }) => rows.push(...data);
+    bus.connect(node);
+  };
+
+  e2e.record = async (url, tones) => {
+    frequencies = tones;
+    rows = [];
+    for (const [context, { bus }] of e2e.buses) {
+      if (context === e2e.measuringContext()) continue;
+      await context.audioWorklet.addModule(url);
+      attach(context, bus);
+    }
+  };
+  e2e.recorded = () => rows;
+  e2e.mark = () => rows.length;
+})();
