@@ -1,0 +1,56 @@
+//! What an operator may choose about rooms.
+
+use std::time::Duration;
+
+use openstudio_wire::IceConfig;
+
+/// The settings of [`crate::Rooms`].
+#[derive(Debug, Clone)]
+pub struct RoomConfig {
+    /// Seats in one room, those in their grace period included. At least 1.
+    pub max_participants: usize,
+    /// Rooms at once.
+    pub max_rooms: usize,
+    /// How long a seat is kept for a socket that closed, and how long a rebuilt room
+    /// waits for seats to return.
+    pub grace: Duration,
+    /// How long a seat token is good. A newer one is sent at half of it.
+    pub seat_token_lifetime: Duration,
+    /// How long an invitation is good.
+    pub invite_lifetime: Duration,
+    /// What participants are told about STUN and TURN.
+    pub ice: IceConfig,
+    /// The server's release, for `welcome`.
+    pub release: String,
+    /// Wall-clock time at [`openstudio_units::Timestamp::ZERO`], milliseconds since
+    /// 1970, for `pong`.
+    pub zero_unix_ms: u64,
+    /// How many errors a socket may cause at once before it is closed.
+    pub error_burst: u32,
+    /// How many errors a second are forgiven.
+    pub errors_forgiven_per_second: u32,
+    /// How many ended rooms are remembered, so that their tokens do not bring them
+    /// back. The oldest is forgotten first.
+    pub max_ended_rooms: usize,
+    /// How long clients are asked to wait before they come back from a restart.
+    pub retry_after: Duration,
+}
+
+impl Default for RoomConfig {
+    fn default() -> Self {
+        Self {
+            max_participants: 15,
+            max_rooms: 1000,
+            grace: Duration::from_secs(30),
+            seat_token_lifetime: Duration::from_secs(2 * 60 * 60),
+            invite_lifetime: Duration::from_secs(24 * 60 * 60),
+            ice: IceConfig::default(),
+            release: env!("CARGO_PKG_VERSION").to_owned(),
+            zero_unix_ms: 0,
+            error_burst: 32,
+            errors_forgiven_per_second: 1,
+            max_ended_rooms: 1 << 16,
+            retry_after: Duration::from_secs(1),
+        }
+    }
+}

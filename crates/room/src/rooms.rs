@@ -1,0 +1,606 @@
+//! [`Rooms`]: routing of inputs, the seats' comings and goings, and the timers.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use openstudio_units::{PeerId, Rng, RoomId, Seed, Timestamp};
+use openstudio_wire::{
+    ClientMessage, CloseCode, DisplayName, ErrorCode, LeaveReason, PROTOCOL_VERSION, ServerMessage,
+};
+
+use crate::budget::ErrorBudget;
+use crate::config::RoomConfig;
+use crate::output::{ConnId, Deadline, Event, Output, RoomEnd, Stats};
+use crate::refusal::Refusal;
+use crate::room::{Presence, Room};
+use crate::timer::{Timer, Timers};
+use crate::tokens::Tokens;
+
+/// What is known about a socket.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Connection {
+    pub(crate) peer: Option<PeerId>,
+    budget: ErrorBudget,
+}
+
+/// Where a peer id is in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Registered on this socket, without a seat.
+    Lobby(ConnId),
+    /// Has a seat in this room; the seat knows its socket.
+    Seated(RoomId),
+}
+
+/// All rooms of a server.
+///
+/// # Invariants
+/// A peer is in `peers` exactly when a socket is registered as it or a seat is its;
+/// it has at most one seat. No room is empty.
+#[derive(Debug)]
+pub struct Rooms {
+    pub(crate) config: RoomConfig,
+    pub(crate) tokens: Box<dyn Tokens + Send>,
+    pub(crate) connections: BTreeMap<ConnId, Connection>,
+    pub(crate) peers: BTreeMap<PeerId, Place>,
+    pub(crate) rooms: BTreeMap<RoomId, Room>,
+    ended: BTreeSet<RoomId>,
+    /// The members of `ended`, oldest first.
+    ended_order: VecDeque<RoomId>,
+    pub(crate) timers: Timers,
+    outputs: VecDeque<Output>,
+    room_ids: Rng,
+    started: Timestamp,
+    stopping: bool,
+}
+
+impl Rooms {
+    /// Makes a server's rooms: none.
+    ///
+    /// `seed` decides the ids of rooms, so it must come from a cryptographic source.
+    pub fn new(
+        config: RoomConfig,
+        seed: Seed,
+        tokens: Box<dyn Tokens + Send>,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            config,
+            tokens,
+            connections: BTreeMap::new(),
+            peers: BTreeMap::new(),
+            rooms: BTreeMap::new(),
+            ended: BTreeSet::new(),
+            ended_order: VecDeque::new(),
+            timers: Timers::default(),
+            outputs: VecDeque::new(),
+            room_ids: seed.fork("room ids").rng(),
+            started: now,
+            stopping: false,
+        }
+    }
+
+    /// Notes that a host ended this room, in this life of the server or an earlier one.
+    pub fn remember_ended(&mut self, room: RoomId) {
+        if !self.ended.insert(room) {
+            return;
+        }
+        self.ended_order.push_back(room);
+        while self.ended_order.len() > self.config.max_ended_rooms {
+            if let Some(oldest) = self.ended_order.pop_front() {
+                self.ended.remove(&oldest);
+            }
+        }
+    }
+
+    /// A socket is open.
+    pub fn connected(&mut self, now: Timestamp, conn: ConnId) {
+        if self.stopping {
+            self.outputs.push_back(Output::Close {
+                conn,
+                code: CloseCode::GoingAway,
+            });
+            return;
+        }
+        let connection = Connection {
+            peer: None,
+            budget: ErrorBudget::new(now),
+        };
+        self.connections.insert(conn, connection);
+        let grace_ms = u64::try_from(self.config.grace.as_millis()).unwrap_or(u64::MAX);
+        let server = self.config.release.clone();
+        self.send(
+            conn,
+            ServerMessage::Welcome {
+                protocol: PROTOCOL_VERSION,
+                server,
+                grace_ms,
+            },
+        );
+    }
+
+    /// A message came in. Ignored if the socket is not open.
+    pub fn message(&mut self, now: Timestamp, conn: ConnId, message: ClientMessage) {
+        if !self.connections.contains_key(&conn) {
+            return;
+        }
+        let kind = message.kind();
+        if let Err(refusal) = self.handle(now, conn, message) {
+            self.answer_refusal(now, conn, refusal, Some(kind));
+        }
+    }
+
+    /// Something came in that the driver itself refuses: no message, or too many.
+    pub fn refuse(&mut self, now: Timestamp, conn: ConnId, refusal: Refusal) {
+        if self.connections.contains_key(&conn) {
+            self.answer_refusal(now, conn, refusal, None);
+        }
+    }
+
+    /// A socket is gone, whoever closed it.
+    pub fn disconnected(&mut self, now: Timestamp, conn: ConnId) {
+        let Some(connection) = self.connections.remove(&conn) else {
+            return;
+        };
+        let Some(peer) = connection.peer else { return };
+        match self.peers.get(&peer).copied() {
+            Some(Place::Lobby(_)) => {
+                self.peers.remove(&peer);
+            }
+            Some(Place::Seated(room)) => self.go_away(now, room, peer),
+            None => debug_assert!(false, "a registered peer has a place"),
+        }
+    }
+
+    /// Does what is due. Calling early or twice is harmless.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        while let Some(timer) = self.timers.take_due(now) {
+            match timer {
+                Timer::Grace(room, peer) => {
+                    self.remove_seat(room, peer, LeaveReason::TimedOut);
+                    self.peers.remove(&peer);
+                }
+                Timer::Rebuild(room) => self.complete_rebuild(room),
+                Timer::Token(room, peer) => self.renew_token(now, room, peer),
+            }
+        }
+    }
+
+    /// Tells everybody to come back later and closes every socket. Sockets that open
+    /// afterwards are closed at once.
+    pub fn shutdown(&mut self) {
+        self.stopping = true;
+        let retry_after_ms = u64::try_from(self.config.retry_after.as_millis()).unwrap_or(u64::MAX);
+        for conn in std::mem::take(&mut self.connections).into_keys() {
+            self.send(conn, ServerMessage::GoingAway { retry_after_ms });
+            self.outputs.push_back(Output::Close {
+                conn,
+                code: CloseCode::GoingAway,
+            });
+        }
+        self.peers.clear();
+        self.rooms.clear();
+        self.timers.clear();
+    }
+
+    /// Returns the next thing to do or to know; `None` means drained.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Returns when to call [`Self::handle_timeout`], and why.
+    pub fn poll_timeout(&self) -> Option<Deadline> {
+        self.timers.next()
+    }
+
+    /// Returns how much there is.
+    pub fn stats(&self) -> Stats {
+        Stats {
+            connections: self.connections.len(),
+            rooms: self.rooms.len(),
+            peers: self.peers.len(),
+        }
+    }
+
+    /// Returns whether the books balance: every seat has a peer, every peer a socket
+    /// or a seat, every room a seat, every timer an owner. For tests.
+    pub fn is_consistent(&self) -> bool {
+        let seats: usize = self.rooms.values().map(|room| room.seats.len()).sum();
+        let rebuilding = self
+            .rooms
+            .values()
+            .filter(|room| room.rebuilding_until.is_some())
+            .count();
+        let seated = self
+            .peers
+            .values()
+            .filter(|p| matches!(p, Place::Seated(_)))
+            .count();
+        let places = self.peers.iter().all(|(peer, place)| match place {
+            Place::Lobby(conn) => self
+                .connections
+                .get(conn)
+                .is_some_and(|c| c.peer == Some(*peer)),
+            Place::Seated(room) => self.seat_is_sound(*room, *peer),
+        });
+        places
+            && seats == seated
+            && self.timers.len() == seats.saturating_add(rebuilding)
+            && self.rooms.values().all(|room| !room.seats.is_empty())
+            && self.ended.len() == self.ended_order.len()
+    }
+
+    fn seat_is_sound(&self, room: RoomId, peer: PeerId) -> bool {
+        let Some(seat) = self.rooms.get(&room).and_then(|room| room.seats.get(&peer)) else {
+            return false;
+        };
+        match seat.conn() {
+            Some(conn) => self
+                .connections
+                .get(&conn)
+                .is_some_and(|c| c.peer == Some(peer)),
+            None => true,
+        }
+    }
+
+    fn handle(
+        &mut self,
+        now: Timestamp,
+        conn: ConnId,
+        message: ClientMessage,
+    ) -> Result<(), Refusal> {
+        match message {
+            ClientMessage::Offer(m) => self.relay(conn, m),
+            ClientMessage::Answer(m) => self.relay(conn, crate::relay::Answer(m)),
+            ClientMessage::IceCandidate(m) => self.relay(conn, m),
+            ClientMessage::IceCandidates(m) => self.relay(conn, m),
+            ClientMessage::RequestOffer(m) => self.relay(conn, m),
+            ClientMessage::Stale(m) => self.relay(conn, m),
+            ClientMessage::Ping => {
+                let timestamp = self.config.zero_unix_ms.saturating_add(now.as_millis());
+                self.send(conn, ServerMessage::Pong { timestamp });
+                Ok(())
+            }
+            ClientMessage::Register { peer_id } => self.register(conn, peer_id),
+            ClientMessage::Resume { token, fresh } => self.resume(now, conn, &token, fresh),
+            ClientMessage::CreateRoom => self.create_room(now, conn, None),
+            ClientMessage::JoinRoom { room_id } => self.join_room(now, conn, room_id),
+            ClientMessage::CreateOrJoinRoom {
+                room_id,
+                role: _,
+                invite_token,
+                name,
+            } => self.create_or_join(now, conn, (room_id, invite_token), name),
+            ClientMessage::Mute { peer_id, muted } => self.mute(conn, peer_id, muted),
+            ClientMessage::Microphone { available } => self.microphone(conn, available),
+            ClientMessage::Rename { name } => self.rename(now, conn, name),
+            ClientMessage::RequestInvite { invite_role } => self.invite(conn, invite_role),
+            ClientMessage::Leave => self.leave(conn),
+            ClientMessage::EndRoom => self.end_room(conn),
+        }
+    }
+
+    fn answer_refusal(
+        &mut self,
+        now: Timestamp,
+        conn: ConnId,
+        refusal: Refusal,
+        request: Option<&'static str>,
+    ) {
+        let counts = refusal.counts();
+        self.send(conn, refusal.into_message(request));
+        let config = &self.config;
+        let borne = self
+            .connections
+            .get_mut(&conn)
+            .is_none_or(|connection| !counts || connection.budget.spend(now, config));
+        if !borne {
+            self.outputs.push_back(Output::Close {
+                conn,
+                code: CloseCode::Policy,
+            });
+            self.disconnected(now, conn);
+        }
+    }
+
+    fn register(&mut self, conn: ConnId, peer: PeerId) -> Result<(), Refusal> {
+        if self.peer_of(conn).is_some() {
+            return Err(Refusal::new(
+                ErrorCode::AlreadyRegistered,
+                "this socket has a peer id already",
+            ));
+        }
+        if self.peers.contains_key(&peer) {
+            return Err(Refusal::new(
+                ErrorCode::PeerIdTaken,
+                "this peer id is in use; resume with its token, or take another",
+            ));
+        }
+        self.assign(conn, peer, Place::Lobby(conn));
+        self.send(conn, ServerMessage::Registered { peer_id: peer });
+        Ok(())
+    }
+
+    fn mute(&mut self, conn: ConnId, whose: Option<PeerId>, muted: bool) -> Result<(), Refusal> {
+        let (room_id, from) = self.seated(conn)?;
+        let peer_id = whose.unwrap_or(from);
+        if peer_id != from {
+            return Err(Refusal::new(
+                ErrorCode::Forbidden,
+                "you can mute only your own microphone",
+            )
+            .about(peer_id));
+        }
+        let Some(room) = self.rooms.get_mut(&room_id) else {
+            return Ok(());
+        };
+        if let Some(seat) = room.seats.get_mut(&from) {
+            seat.muted = muted;
+        }
+        let seq = room.bump();
+        self.broadcast(
+            room_id,
+            None,
+            &ServerMessage::Mute {
+                from,
+                peer_id,
+                muted,
+                seq,
+            },
+        );
+        Ok(())
+    }
+
+    fn microphone(&mut self, conn: ConnId, available: bool) -> Result<(), Refusal> {
+        let (room_id, peer) = self.seated(conn)?;
+        if let Some(seat) = self
+            .rooms
+            .get_mut(&room_id)
+            .and_then(|r| r.seats.get_mut(&peer))
+        {
+            seat.microphone = available;
+        }
+        self.announce_update(room_id, peer, None);
+        Ok(())
+    }
+
+    fn rename(&mut self, now: Timestamp, conn: ConnId, name: DisplayName) -> Result<(), Refusal> {
+        let (room_id, peer) = self.seated(conn)?;
+        if let Some(seat) = self
+            .rooms
+            .get_mut(&room_id)
+            .and_then(|r| r.seats.get_mut(&peer))
+        {
+            seat.name = Some(name);
+        }
+        self.announce_update(room_id, peer, None);
+        // The token carries the name, so that it survives a restart of the server.
+        self.cancel_seat_timer(room_id, peer);
+        self.renew_token(now, room_id, peer);
+        Ok(())
+    }
+
+    fn leave(&mut self, conn: ConnId) -> Result<(), Refusal> {
+        let (room_id, peer) = self.seated(conn)?;
+        self.cancel_seat_timer(room_id, peer);
+        self.remove_seat(room_id, peer, LeaveReason::Left);
+        self.peers.insert(peer, Place::Lobby(conn));
+        Ok(())
+    }
+
+    fn end_room(&mut self, conn: ConnId) -> Result<(), Refusal> {
+        let (room_id, peer) = self.seated(conn)?;
+        let role = self
+            .rooms
+            .get(&room_id)
+            .and_then(|r| r.seats.get(&peer))
+            .map(|seat| seat.role);
+        if !role.is_some_and(|role| role.may_end_room()) {
+            return Err(Refusal::new(
+                ErrorCode::Forbidden,
+                "only a host can end the session",
+            ));
+        }
+        self.broadcast(room_id, None, &ServerMessage::RoomEnded { room_id });
+        let Some(room) = self.rooms.remove(&room_id) else {
+            return Ok(());
+        };
+        if let Some(until) = room.rebuilding_until {
+            self.timers.cancel(until, Timer::Rebuild(room_id));
+        }
+        for (peer, seat) in room.seats {
+            self.cancel_timer_of(room_id, peer, seat.presence);
+            self.peers.remove(&peer);
+            if let Some(conn) = seat.conn() {
+                self.connections.remove(&conn);
+                self.outputs.push_back(Output::Close {
+                    conn,
+                    code: CloseCode::RoomEnded,
+                });
+            }
+        }
+        self.remember_ended(room_id);
+        self.event(Event::RoomClosed {
+            room: room_id,
+            reason: RoomEnd::Ended,
+        });
+        Ok(())
+    }
+
+    /// The seat's socket is gone: it is kept for the grace period.
+    fn go_away(&mut self, now: Timestamp, room_id: RoomId, peer: PeerId) {
+        self.cancel_seat_timer(room_id, peer);
+        let until = now + self.config.grace;
+        if let Some(seat) = self
+            .rooms
+            .get_mut(&room_id)
+            .and_then(|r| r.seats.get_mut(&peer))
+        {
+            seat.presence = Presence::Away { until };
+            self.timers.set(until, Timer::Grace(room_id, peer));
+        }
+        self.announce_update(room_id, peer, None);
+    }
+
+    /// Gives up a seat whose timer is not set any more, and the room with the last one.
+    fn remove_seat(&mut self, room_id: RoomId, peer: PeerId, reason: LeaveReason) {
+        let Some(room) = self.rooms.get_mut(&room_id) else {
+            return;
+        };
+        room.seats.remove(&peer);
+        let seq = room.bump();
+        if room.seats.is_empty() {
+            if let Some(until) = room.rebuilding_until {
+                self.timers.cancel(until, Timer::Rebuild(room_id));
+            }
+            self.rooms.remove(&room_id);
+            self.event(Event::RoomClosed {
+                room: room_id,
+                reason: RoomEnd::Empty,
+            });
+            return;
+        }
+        self.broadcast(
+            room_id,
+            None,
+            &ServerMessage::PeerLeft {
+                peer_id: peer,
+                reason,
+                seq,
+            },
+        );
+    }
+
+    /// Tells the room about a changed seat.
+    pub(crate) fn announce_update(
+        &mut self,
+        room_id: RoomId,
+        peer: PeerId,
+        except: Option<PeerId>,
+    ) {
+        let Some(room) = self.rooms.get_mut(&room_id) else {
+            return;
+        };
+        let seq = room.bump();
+        let Some(seat) = room.seats.get(&peer) else {
+            return;
+        };
+        let participant = seat.as_participant(peer);
+        self.broadcast(
+            room_id,
+            except,
+            &ServerMessage::PeerUpdated { participant, seq },
+        );
+    }
+
+    pub(crate) fn cancel_seat_timer(&mut self, room_id: RoomId, peer: PeerId) {
+        let seat = self
+            .rooms
+            .get(&room_id)
+            .and_then(|room| room.seats.get(&peer));
+        if let Some(presence) = seat.map(|seat| seat.presence) {
+            self.cancel_timer_of(room_id, peer, presence);
+        }
+    }
+
+    fn cancel_timer_of(&mut self, room_id: RoomId, peer: PeerId, presence: Presence) {
+        match presence {
+            Presence::Here { renew_at, .. } => {
+                self.timers.cancel(renew_at, Timer::Token(room_id, peer));
+            }
+            Presence::Away { until } => self.timers.cancel(until, Timer::Grace(room_id, peer)),
+        }
+    }
+
+    /// Returns the peer behind a socket.
+    pub(crate) fn peer_of(&self, conn: ConnId) -> Option<PeerId> {
+        self.connections
+            .get(&conn)
+            .and_then(|connection| connection.peer)
+    }
+
+    /// Returns the peer behind a socket, which must be registered.
+    pub(crate) fn registered(&self, conn: ConnId) -> Result<PeerId, Refusal> {
+        self.peer_of(conn)
+            .ok_or_else(|| Refusal::new(ErrorCode::NotRegistered, "register or resume first"))
+    }
+
+    /// Returns the room and the peer behind a socket, which must have a seat.
+    pub(crate) fn seated(&self, conn: ConnId) -> Result<(RoomId, PeerId), Refusal> {
+        let peer = self.registered(conn)?;
+        match self.peers.get(&peer) {
+            Some(Place::Seated(room)) => Ok((*room, peer)),
+            Some(Place::Lobby(_)) | None => Err(Refusal::new(
+                ErrorCode::NotInRoom,
+                "create or join a room first",
+            )),
+        }
+    }
+
+    /// Gives a socket its peer id, and the peer its place.
+    pub(crate) fn assign(&mut self, conn: ConnId, peer: PeerId, place: Place) {
+        if let Some(connection) = self.connections.get_mut(&conn) {
+            connection.peer = Some(peer);
+        }
+        self.peers.insert(peer, place);
+    }
+
+    pub(crate) fn is_ended(&self, room: RoomId) -> bool {
+        self.ended.contains(&room)
+    }
+
+    /// Returns an id that no room has or had.
+    pub(crate) fn draw_room_id(&mut self) -> RoomId {
+        loop {
+            let mut bytes = [0; 16];
+            self.room_ids.fill(&mut bytes);
+            let id = RoomId::from_random_bytes(bytes);
+            if !self.rooms.contains_key(&id) && !self.is_ended(id) {
+                return id;
+            }
+        }
+    }
+
+    /// Returns whether the server started so recently that rooms may still come back.
+    pub(crate) fn just_started(&self, now: Timestamp) -> bool {
+        now.since(self.started) < self.config.grace
+    }
+
+    pub(crate) fn send(&mut self, conn: ConnId, message: ServerMessage) {
+        self.outputs.push_back(Output::Send { conn, message });
+    }
+
+    pub(crate) fn event(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    /// Closes a socket that another one has replaced.
+    pub(crate) fn take_over(&mut self, older: ConnId) {
+        self.connections.remove(&older);
+        self.outputs.push_back(Output::Close {
+            conn: older,
+            code: CloseCode::TakenOver,
+        });
+    }
+
+    /// Sends to every present seat of the room but one.
+    pub(crate) fn broadcast(
+        &mut self,
+        room_id: RoomId,
+        except: Option<PeerId>,
+        message: &ServerMessage,
+    ) {
+        let Some(room) = self.rooms.get(&room_id) else {
+            return;
+        };
+        let receivers = room.seats.iter().filter(|(peer, _)| Some(**peer) != except);
+        self.outputs
+            .extend(
+                receivers
+                    .filter_map(|(_, seat)| seat.conn())
+                    .map(|conn| Output::Send {
+                        conn,
+                        message: message.clone(),
+                    }),
+            );
+    }
+}
