@@ -19,6 +19,11 @@ pub struct SessionConfig {
     pub retry_base: Duration,
     /// The largest delay before any attempt to come back.
     pub retry_cap: Duration,
+    /// How often a room that is not there is asked for again: a restarted server knows it
+    /// only when the first of its participants has returned.
+    pub room_lookups: u32,
+    /// How long to wait before each of these.
+    pub room_lookup_interval: Duration,
     /// How long a restarted server is given to hear from everybody before those who did
     /// not return are dropped, if the server itself does not say so.
     pub rebuild_timeout: Duration,
@@ -33,6 +38,8 @@ impl Default for SessionConfig {
             heartbeat_timeout: Duration::from_secs(5),
             retry_base: Duration::from_millis(500),
             retry_cap: Duration::from_secs(8),
+            room_lookups: 3,
+            room_lookup_interval: Duration::from_secs(1),
             rebuild_timeout: Duration::from_secs(60),
         }
     }

@@ -22,6 +22,7 @@
 
 mod config;
 mod convert;
+mod deadline;
 mod input;
 mod output;
 mod roster;
@@ -29,6 +30,7 @@ mod session;
 mod socket;
 
 pub use config::SessionConfig;
+pub use deadline::{Deadline, DeadlineReason};
 pub use input::Input;
 pub use output::{EndReason, Event, Output, SignallingState, SocketId};
 pub use session::Session;

@@ -1,0 +1,148 @@
+//! Whether a connected link is heard, and how well.
+//!
+//! Turns samples of statistics into two answers: is it silent although the remote side
+//! sends, and which [`HealthLevel`] does it have. It does not know what is done about it.
+//! Source: our policy; ICE alone says `connected` for links that nobody hears.
+//!
+//! Invariants: silence is called only after two samples without progress, so one late
+//! timer never makes it; a level changes only after [`STEADY_SAMPLES`] samples agree.
+
+use openstudio_units::Timestamp;
+
+use crate::config::MeshConfig;
+use crate::input::StatsSample;
+use crate::output::HealthLevel;
+
+/// How many detailed samples in a row must agree before the level changes.
+const STEADY_SAMPLES: u32 = 2;
+
+/// Loss from which a listener hears it, and from which speech becomes hard to follow
+/// (Opus with in-band FEC conceals about 5 % well).
+const LOSS_DEGRADED: f64 = 0.05;
+const LOSS_POOR: f64 = 0.15;
+
+/// Round trips from which people begin to talk over each other (ITU-T G.114: 150 ms one
+/// way is good, 400 ms is the limit).
+const ROUND_TRIP_DEGRADED_MS: u128 = 300;
+const ROUND_TRIP_POOR_MS: u128 = 800;
+
+/// The health of one connection.
+#[derive(Debug, Clone)]
+pub(crate) struct Health {
+    next_sample: Timestamp,
+    samples: u32,
+    progress: Option<u64>,
+    /// When packets last arrived, or from when they are expected.
+    heard_at: Timestamp,
+    /// Whether any packet arrived since they are expected.
+    heard: bool,
+    /// Samples in a row without progress.
+    stalled: u32,
+    level: HealthLevel,
+    candidate: (HealthLevel, u32),
+}
+
+/// What a sample says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    /// Packets arrived since the last sample.
+    pub(crate) progressed: bool,
+    /// The level, if it is another one.
+    pub(crate) level: Option<HealthLevel>,
+}
+
+impl Health {
+    /// Starts watching a connection that has just been made.
+    pub(crate) fn new(now: Timestamp, config: &MeshConfig) -> Self {
+        Self {
+            next_sample: now + config.sample_interval,
+            samples: 0,
+            progress: None,
+            heard_at: now,
+            heard: false,
+            stalled: 0,
+            level: HealthLevel::Good,
+            candidate: (HealthLevel::Good, 0),
+        }
+    }
+
+    pub(crate) fn deadline(&self) -> Timestamp {
+        self.next_sample
+    }
+
+    pub(crate) fn level(&self) -> HealthLevel {
+        self.level
+    }
+
+    /// Packets are expected from here on: the remote microphone came, or the machine woke.
+    pub(crate) fn expect_from(&mut self, now: Timestamp) {
+        self.heard_at = now;
+        self.heard = false;
+        self.stalled = 0;
+        self.next_sample = now;
+    }
+
+    /// Whether a sample is due; `Some(detailed)` schedules the one after it.
+    pub(crate) fn on_timeout(&mut self, now: Timestamp, config: &MeshConfig) -> Option<bool> {
+        if now < self.next_sample {
+            return None;
+        }
+        self.next_sample = now + config.sample_interval;
+        let detailed = self.samples.checked_rem(config.detailed_sample_every) == Some(0);
+        self.samples = self.samples.saturating_add(1);
+        Some(detailed)
+    }
+
+    pub(crate) fn on_sample(&mut self, now: Timestamp, sample: StatsSample) -> Verdict {
+        let progressed = self.progress.is_some_and(|before| before != sample.inbound_progress);
+        self.progress = Some(sample.inbound_progress);
+        if progressed {
+            self.heard_at = now;
+            self.heard = true;
+            self.stalled = 0;
+        } else {
+            self.stalled = self.stalled.saturating_add(1);
+        }
+        let measured = Self::measured(sample);
+        Verdict { progressed, level: measured.and_then(|level| self.settle(level)) }
+    }
+
+    /// Whether packets are missing, given that they are expected.
+    pub(crate) fn is_silent(&self, now: Timestamp, config: &MeshConfig) -> bool {
+        let patience =
+            if self.heard { config.silence_timeout } else { config.first_audio_timeout };
+        self.stalled >= 2 && now.since(self.heard_at) >= patience
+    }
+
+    /// Calls the level [`HealthLevel::Lost`] at once; it does not need a second look.
+    pub(crate) fn on_silent(&mut self) -> Option<HealthLevel> {
+        self.set_level(HealthLevel::Lost)
+    }
+
+    fn measured(sample: StatsSample) -> Option<HealthLevel> {
+        let loss = sample.inbound_loss?;
+        let round_trip = sample.round_trip.map_or(0, |time| time.as_millis());
+        Some(if loss >= LOSS_POOR || round_trip >= ROUND_TRIP_POOR_MS {
+            HealthLevel::Poor
+        } else if loss >= LOSS_DEGRADED || round_trip >= ROUND_TRIP_DEGRADED_MS {
+            HealthLevel::Degraded
+        } else {
+            HealthLevel::Good
+        })
+    }
+
+    fn settle(&mut self, level: HealthLevel) -> Option<HealthLevel> {
+        let (candidate, seen) = self.candidate;
+        let seen = if candidate == level { seen.saturating_add(1) } else { 1 };
+        self.candidate = (level, seen);
+        if seen >= STEADY_SAMPLES { self.set_level(level) } else { None }
+    }
+
+    fn set_level(&mut self, level: HealthLevel) -> Option<HealthLevel> {
+        if self.level == level {
+            return None;
+        }
+        self.level = level;
+        Some(level)
+    }
+}

@@ -1,0 +1,255 @@
+//! The ladder of one link: wait, ICE restart, recreate, recreate relay-only, give up.
+//!
+//! Decides *when* something is tried and *what*. It does not know how a restart or a new
+//! peer connection is made, nor which side makes it. Source: our policy.
+//!
+//! Invariants: `attempts` rises in one place, once for each attempt; it falls to zero only
+//! after the link was sound for [`MeshConfig::settle_time`], or by an outside reason
+//! (*Retry*, `online`, a rejoin); nothing is tried while the peer cannot be reached.
+
+use openstudio_units::{Rng, Timestamp};
+
+use crate::config::MeshConfig;
+use crate::output::Trouble;
+
+/// One rung of the ladder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Step {
+    /// New ICE credentials on the same peer connection.
+    IceRestart,
+    /// A new peer connection.
+    Recreate,
+    /// A new peer connection with relayed candidates only.
+    RecreateRelayOnly,
+}
+
+/// What the link is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Try this.
+    Begin(Step),
+    /// Nothing is left to try.
+    GiveUp(Trouble),
+}
+
+/// What is possible at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Means {
+    /// Signals reach the peer.
+    pub(crate) reachable: bool,
+    /// Both sides hold descriptions of the same generation.
+    pub(crate) can_restart: bool,
+    /// There is a relay server.
+    pub(crate) has_relay: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum State {
+    /// Nothing is wrong, as far as is known.
+    Calm,
+    /// Something is wrong; the next attempt begins at `until`. `soft` trouble may go away
+    /// by itself.
+    Pending { until: Timestamp, soft: bool, force_recreate: bool },
+    /// An attempt is under way.
+    Attempting { step: Step, due: Timestamp },
+    GaveUp,
+}
+
+/// The recovery of one link.
+#[derive(Debug, Clone)]
+pub(crate) struct Recovery {
+    state: State,
+    attempts: u32,
+    trouble: Option<Trouble>,
+    sound_since: Option<Timestamp>,
+    rng: Rng,
+}
+
+impl Recovery {
+    pub(crate) fn new(rng: Rng) -> Self {
+        Self { state: State::Calm, attempts: 0, trouble: None, sound_since: None, rng }
+    }
+
+    pub(crate) fn trouble(&self) -> Option<&Trouble> {
+        self.trouble.as_ref()
+    }
+
+    pub(crate) fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    pub(crate) fn gave_up(&self) -> bool {
+        self.state == State::GaveUp
+    }
+
+    /// Whether an attempt is under way.
+    pub(crate) fn is_attempting(&self) -> bool {
+        matches!(self.state, State::Attempting { .. })
+    }
+
+    /// Whether the link waits for an attempt: `Some(soft)`.
+    pub(crate) fn pending(&self) -> Option<bool> {
+        match self.state {
+            State::Pending { soft, .. } => Some(soft),
+            State::Calm | State::Attempting { .. } | State::GaveUp => None,
+        }
+    }
+
+    /// Whether the rung that is under way asks for relayed candidates only.
+    pub(crate) fn relay_only(&self) -> bool {
+        matches!(self.state, State::Attempting { step: Step::RecreateRelayOnly, .. })
+    }
+
+    /// Begin of the next attempt, or end of the one under way, or settling.
+    pub(crate) fn deadline(&self, config: &MeshConfig, reachable: bool) -> Option<Timestamp> {
+        match self.state {
+            State::Pending { until, .. } if reachable => Some(until),
+            State::Attempting { due, .. } if reachable => Some(due),
+            State::Calm if self.attempts > 0 => {
+                self.sound_since.map(|since| since + config.settle_time)
+            }
+            State::Pending { .. } | State::Attempting { .. } | State::Calm | State::GaveUp => None,
+        }
+    }
+
+    /// Something is wrong.
+    pub(crate) fn on_trouble(&mut self, now: Timestamp, config: &MeshConfig, trouble: Trouble) {
+        self.sound_since = None;
+        let is_soft = matches!(trouble, Trouble::IceDisconnected | Trouble::NoInboundAudio);
+        match &mut self.state {
+            State::GaveUp => return,
+            // An attempt that goes on is judged by its own end, not by what it repairs.
+            State::Attempting { .. } if is_soft => return,
+            State::Pending { soft, .. } => {
+                *soft &= is_soft;
+                if is_soft {
+                    return;
+                }
+            }
+            State::Calm | State::Attempting { .. } => self.schedule(now, config, &trouble, is_soft),
+        }
+        self.trouble = Some(trouble);
+    }
+
+    fn schedule(&mut self, now: Timestamp, config: &MeshConfig, trouble: &Trouble, soft: bool) {
+        // A browser that did not even begin will not begin later: waiting gains nothing,
+        // and only a new peer connection helps.
+        let stuck = *trouble == Trouble::IceStuck;
+        let exhausted = self.attempts >= config.backoff.attempts;
+        let at_once = exhausted || (stuck && self.attempts == 0);
+        let attempt = self.attempts.saturating_add(1);
+        let delay = config.backoff.jittered(attempt, &mut self.rng);
+        let until = if at_once { now } else { now + delay };
+        let broken = matches!(trouble, Trouble::OperationFailed(_) | Trouble::OperationTimeout);
+        let force_recreate = stuck || broken;
+        self.state = State::Pending { until, soft, force_recreate };
+    }
+
+    /// The link is sound: connected, and heard if there is anything to hear.
+    pub(crate) fn on_sound(&mut self, now: Timestamp) {
+        if self.sound_since.is_none() {
+            self.sound_since = Some(now);
+        }
+        if self.state != State::Calm {
+            self.state = State::Calm;
+            self.trouble = None;
+        }
+    }
+
+    /// The counterpart, which sees the trouble, begins an attempt: take part in it.
+    pub(crate) fn on_asked(&mut self, now: Timestamp, config: &MeshConfig, step: Step) {
+        self.sound_since = None;
+        self.state = State::Attempting { step, due: now + config.connect_timeout };
+    }
+
+    /// Begins anew at once with all attempts, for an outside reason.
+    pub(crate) fn restart(&mut self, now: Timestamp, trouble: Trouble, force_recreate: bool) {
+        self.attempts = 0;
+        self.sound_since = None;
+        self.trouble = Some(trouble);
+        self.state = State::Pending { until: now, soft: false, force_recreate };
+    }
+
+    /// Forgets everything: a new link, as it were.
+    pub(crate) fn reset(&mut self) {
+        self.attempts = 0;
+        self.sound_since = None;
+        self.trouble = None;
+        self.state = State::Calm;
+    }
+
+    /// The peer can be reached again, or this machine woke up: what could not succeed
+    /// meanwhile is given its full time.
+    pub(crate) fn on_reachable(&mut self, now: Timestamp, config: &MeshConfig) -> Option<Action> {
+        match &mut self.state {
+            State::Attempting { step, due } => {
+                *due = now + config.connect_timeout;
+                Some(Action::Begin(*step))
+            }
+            State::Pending { until, .. } => {
+                *until = now;
+                None
+            }
+            State::Calm | State::GaveUp => None,
+        }
+    }
+
+    pub(crate) fn on_timeout(
+        &mut self,
+        now: Timestamp,
+        config: &MeshConfig,
+        means: Means,
+    ) -> Option<Action> {
+        match self.state {
+            State::Calm => {
+                let settled = self.sound_since.is_some_and(|at| now >= at + config.settle_time);
+                if settled {
+                    self.attempts = 0;
+                }
+                None
+            }
+            State::Pending { until, force_recreate, .. } if means.reachable && now >= until => {
+                Some(self.begin_attempt(now, config, means, force_recreate))
+            }
+            State::Attempting { due, .. } if means.reachable && now >= due => {
+                let trouble = self.trouble.take().unwrap_or(Trouble::ConnectTimeout);
+                self.schedule(now, config, &trouble, false);
+                self.trouble = Some(trouble);
+                self.give_up_if_exhausted(config)
+            }
+            State::Pending { .. } | State::Attempting { .. } | State::GaveUp => None,
+        }
+    }
+
+    fn give_up_if_exhausted(&mut self, config: &MeshConfig) -> Option<Action> {
+        if self.attempts < config.backoff.attempts {
+            return None;
+        }
+        self.state = State::GaveUp;
+        Some(Action::GiveUp(self.trouble.clone().unwrap_or(Trouble::ConnectTimeout)))
+    }
+
+    /// The one place in which an attempt is counted.
+    fn begin_attempt(
+        &mut self,
+        now: Timestamp,
+        config: &MeshConfig,
+        means: Means,
+        force_recreate: bool,
+    ) -> Action {
+        if let Some(give_up) = self.give_up_if_exhausted(config) {
+            return give_up;
+        }
+        self.attempts = self.attempts.saturating_add(1);
+        let is_last = self.attempts >= config.backoff.attempts;
+        let step = if is_last && means.has_relay {
+            Step::RecreateRelayOnly
+        } else if self.attempts == 1 && means.can_restart && !force_recreate {
+            Step::IceRestart
+        } else {
+            Step::Recreate
+        };
+        self.state = State::Attempting { step, due: now + config.connect_timeout };
+        Action::Begin(step)
+    }
+}

@@ -1,0 +1,224 @@
+//! What a link does with the signals of its counterpart.
+//!
+//! First the generation decides whether a signal belongs to the past, the present or the
+//! next peer connection; only then is its content looked at.
+
+use openstudio_units::{Generation, OfferId};
+
+use super::context::Context;
+use super::recovery::Step;
+use super::trickle::MAX_CANDIDATES;
+use super::{PeerLink, Setup};
+use crate::signal::{IceCandidate, OfferKind, Signal};
+
+/// Candidates of generations whose offer has not come.
+///
+/// Invariant: [`MAX_CANDIDATES`] at most.
+#[derive(Debug, Default)]
+pub(crate) struct EarlyCandidates(Vec<(Generation, Option<OfferId>, IceCandidate)>);
+
+impl EarlyCandidates {
+    fn push(
+        &mut self,
+        generation: Generation,
+        offer: Option<OfferId>,
+        candidates: Vec<IceCandidate>,
+    ) {
+        let room = MAX_CANDIDATES.saturating_sub(self.0.len());
+        self.0.extend(candidates.into_iter().take(room).map(|c| (generation, offer, c)));
+    }
+
+    /// Takes those of `generation`; older ones are dropped.
+    fn take(&mut self, generation: Generation) -> Vec<(Option<OfferId>, IceCandidate)> {
+        let (due, rest): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.0).into_iter().partition(|(of, _, _)| *of == generation);
+        self.0 = rest.into_iter().filter(|(of, _, _)| *of > generation).collect();
+        due.into_iter().map(|(_, offer, candidate)| (offer, candidate)).collect()
+    }
+}
+
+/// How a signal's generation compares with the link's.
+enum Age {
+    Past,
+    Present,
+    Next,
+}
+
+impl PeerLink {
+    pub(crate) fn on_signal(&mut self, ctx: &mut Context<'_>, signal: Signal) {
+        if self.closed_on_purpose {
+            self.dropped_signals = self.dropped_signals.saturating_add(1);
+            return;
+        }
+        match signal {
+            Signal::Offer { generation, offer, sdp } => self.on_offer(ctx, generation, offer, sdp),
+            Signal::Answer { generation, offer, sdp } => {
+                self.on_answer(ctx, generation, offer, sdp);
+            }
+            Signal::Candidates { generation, offer, candidates } => {
+                self.on_candidates(ctx, generation, offer, candidates);
+            }
+            Signal::RequestOffer { generation, kind, relay_only } => {
+                self.on_request(ctx, generation, kind, relay_only);
+            }
+            Signal::Stale { generation } => self.on_stale(ctx, generation),
+        }
+        self.publish(ctx);
+    }
+
+    fn first_generation(&self) -> Generation {
+        Generation::first(self.local_incarnation, self.info.incarnation)
+    }
+
+    /// Compares generations. One between other incarnations than the present two is of a
+    /// page that is gone, or that the room has not told of: it counts as past.
+    fn age(&self, generation: Option<Generation>) -> Age {
+        let Some(generation) = generation else { return Age::Present };
+        if generation == self.generation {
+            Age::Present
+        } else if generation > self.generation && generation.is_of(self.first_generation()) {
+            Age::Next
+        } else {
+            Age::Past
+        }
+    }
+
+    fn drop_signal(&mut self, ctx: &mut Context<'_>, generation: Option<Generation>) {
+        self.dropped_signals = self.dropped_signals.saturating_add(1);
+        let Some(generation) = generation else { return };
+        let is_behind = generation < self.generation && generation.is_of(self.first_generation());
+        if is_behind && self.told_stale != Some(generation) {
+            self.told_stale = Some(generation);
+            self.send(ctx, Signal::Stale { generation: self.generation });
+        }
+    }
+
+    fn on_offer(
+        &mut self,
+        ctx: &mut Context<'_>,
+        generation: Option<Generation>,
+        offer: Option<OfferId>,
+        sdp: String,
+    ) {
+        match self.age(generation) {
+            Age::Past => return self.drop_signal(ctx, generation),
+            Age::Present if self.connection.is_some() => {}
+            Age::Present | Age::Next => self.accept(ctx, generation.unwrap_or(self.generation)),
+        }
+        let Some(connection) = &mut self.connection else { return };
+        let wishes = connection.on_remote_offer(ctx, offer, sdp);
+        self.grant_wishes(ctx, wishes);
+    }
+
+    /// Makes a peer connection for an offer of the counterpart.
+    fn accept(&mut self, ctx: &mut Context<'_>, generation: Generation) {
+        let relay_only = self.recovery.relay_only();
+        self.close(ctx);
+        self.generation = generation;
+        self.setup = Setup::Idle;
+        if self.recovery.pending().is_some() || self.recovery.gave_up() {
+            self.recovery.on_asked(ctx.now, ctx.config, Step::Recreate);
+        }
+        self.connect(ctx, false, relay_only);
+        let early = self.early.take(generation);
+        if let Some(connection) = &mut self.connection {
+            for (offer, candidate) in early {
+                connection.on_candidates(ctx, offer, vec![candidate]);
+            }
+        }
+    }
+
+    fn on_answer(
+        &mut self,
+        ctx: &mut Context<'_>,
+        generation: Option<Generation>,
+        offer: Option<OfferId>,
+        sdp: String,
+    ) {
+        let taken = matches!(self.age(generation), Age::Present)
+            && self.connection.as_mut().is_some_and(|c| c.on_remote_answer(ctx, offer, sdp));
+        if !taken {
+            self.dropped_signals = self.dropped_signals.saturating_add(1);
+        }
+    }
+
+    fn on_candidates(
+        &mut self,
+        ctx: &mut Context<'_>,
+        generation: Option<Generation>,
+        offer: Option<OfferId>,
+        candidates: Vec<IceCandidate>,
+    ) {
+        match (self.age(generation), &mut self.connection) {
+            (Age::Past, _) => self.dropped_signals = self.dropped_signals.saturating_add(1),
+            (Age::Present, Some(connection)) => connection.on_candidates(ctx, offer, candidates),
+            (Age::Present | Age::Next, _) => {
+                self.early.push(generation.unwrap_or(self.generation), offer, candidates);
+            }
+        }
+    }
+
+    /// The polite counterpart asks for an offer.
+    fn on_request(
+        &mut self,
+        ctx: &mut Context<'_>,
+        generation: Generation,
+        kind: OfferKind,
+        relay_only: bool,
+    ) {
+        if self.polite {
+            self.dropped_signals = self.dropped_signals.saturating_add(1);
+            return;
+        }
+        let step = if relay_only { Step::RecreateRelayOnly } else { Step::Recreate };
+        match (self.age(Some(generation)), kind) {
+            (Age::Past, _) => self.drop_signal(ctx, Some(generation)),
+            (Age::Next, _) => {
+                self.recovery.on_asked(ctx.now, ctx.config, step);
+                self.recreate(ctx, generation, relay_only);
+            }
+            (Age::Present, kind) => self.on_present_request(ctx, kind, relay_only),
+        }
+    }
+
+    fn on_present_request(&mut self, ctx: &mut Context<'_>, kind: OfferKind, relay_only: bool) {
+        let Some(connection) = &mut self.connection else {
+            // Queued: the offer is coming. Given up: the counterpart has not.
+            if self.setup == Setup::Idle {
+                self.recovery.on_asked(ctx.now, ctx.config, Step::Recreate);
+                self.recreate(ctx, self.generation.next(), relay_only);
+            }
+            return;
+        };
+        if connection.negotiation.awaits_answer() {
+            let wishes = connection.repeat_signals(ctx);
+            return self.grant_wishes(ctx, wishes);
+        }
+        if !connection.negotiation.is_settled() {
+            return;
+        }
+        if kind == OfferKind::IceRestart {
+            connection.restart_ice(ctx);
+            self.recovery.on_asked(ctx.now, ctx.config, Step::IceRestart);
+        } else {
+            // The counterpart has no peer connection of a generation that is settled here.
+            self.recovery.on_asked(ctx.now, ctx.config, Step::Recreate);
+            self.recreate(ctx, self.generation.next(), relay_only);
+        }
+    }
+
+    /// The counterpart's generation is ahead: catch up.
+    fn on_stale(&mut self, ctx: &mut Context<'_>, generation: Generation) {
+        if !matches!(self.age(Some(generation)), Age::Next) {
+            return;
+        }
+        if self.polite {
+            self.close(ctx);
+            self.generation = generation;
+            self.offer_due = Some(ctx.now);
+        } else {
+            self.recovery.on_asked(ctx.now, ctx.config, Step::Recreate);
+            self.recreate(ctx, generation.next(), false);
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Candidates of one peer connection, both ways.
+//!
+//! Outgoing ones are collected for a moment and sent together, never before the
+//! description of their round (RFC 8838 §4); they are kept, so that a description that
+//! is sent again brings them again. Incoming ones wait for the description of their
+//! round; those of an ignored offer are dropped by its id. It knows nothing of
+//! negotiation but which round is which.
+//!
+//! Invariants: memory is bounded by [`MAX_CANDIDATES`] each way.
+
+use openstudio_units::{OfferId, Timestamp};
+
+use crate::config::MeshConfig;
+use crate::signal::IceCandidate;
+
+/// How many candidates are kept each way. A machine with eight addresses of both
+/// families gathers about thirty.
+pub(crate) const MAX_CANDIDATES: usize = 64;
+
+/// How many ignored rounds are remembered: only those whose candidates may be under way.
+const MAX_IGNORED: usize = 4;
+
+/// Candidates to send, with the round in which they were gathered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Batch {
+    pub(crate) offer: OfferId,
+    pub(crate) candidates: Vec<IceCandidate>,
+}
+
+/// The candidates of one peer connection.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub(crate) struct Trickle {
+    /// The round whose local description was sent last.
+    local_round: Option<OfferId>,
+    /// A local description is being made: what is gathered belongs to it.
+    holding: bool,
+    gathered: Vec<IceCandidate>,
+    /// How many of `gathered` were sent.
+    sent: usize,
+    flush_at: Option<Timestamp>,
+    /// The round whose remote description was applied last.
+    remote_round: Option<OfferId>,
+    ignored: Vec<OfferId>,
+    queued: Vec<(Option<OfferId>, IceCandidate)>,
+}
+
+impl Trickle {
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        self.flush_at
+    }
+
+    /// A local description is about to be made.
+    pub(crate) fn hold(&mut self) {
+        self.holding = true;
+    }
+
+    /// The local description of `offer` was sent. Returns what may follow it.
+    pub(crate) fn on_description_sent(&mut self, offer: OfferId, again: bool) -> Option<Batch> {
+        self.holding = false;
+        self.local_round = Some(offer);
+        if again {
+            self.sent = 0;
+        }
+        self.flush()
+    }
+
+    /// The local description that was being made, or was sent, counts no more. What was
+    /// gathered since then belonged to it.
+    pub(crate) fn on_withdrawn(&mut self) {
+        self.holding = false;
+        self.gathered.truncate(self.sent);
+        self.flush_at = None;
+    }
+
+    pub(crate) fn on_gathered(
+        &mut self,
+        now: Timestamp,
+        config: &MeshConfig,
+        candidate: Option<IceCandidate>,
+    ) -> Option<Batch> {
+        let Some(candidate) = candidate else {
+            return if self.holding { None } else { self.flush() };
+        };
+        if self.gathered.len() >= MAX_CANDIDATES {
+            return None;
+        }
+        self.gathered.push(candidate);
+        if !self.holding && self.flush_at.is_none() {
+            self.flush_at = Some(now + config.trickle_interval);
+        }
+        None
+    }
+
+    pub(crate) fn on_timeout(&mut self, now: Timestamp) -> Option<Batch> {
+        if self.flush_at.is_some_and(|at| now >= at) { self.flush() } else { None }
+    }
+
+    /// Sends everything of the present round again, because some of it may be lost.
+    pub(crate) fn repeat(&mut self) -> Option<Batch> {
+        self.sent = 0;
+        if self.holding { None } else { self.flush() }
+    }
+
+    fn flush(&mut self) -> Option<Batch> {
+        self.flush_at = None;
+        let offer = self.local_round?;
+        let candidates = self.gathered.get(self.sent..)?.to_vec();
+        if candidates.is_empty() {
+            return None;
+        }
+        self.sent = self.gathered.len();
+        Some(Batch { offer, candidates })
+    }
+
+    /// Candidates arrived. Returns those that may be added at once.
+    pub(crate) fn on_received(
+        &mut self,
+        offer: Option<OfferId>,
+        candidates: Vec<IceCandidate>,
+    ) -> Vec<IceCandidate> {
+        if offer.is_some_and(|offer| self.ignored.contains(&offer)) {
+            return Vec::new();
+        }
+        let due = match offer {
+            Some(_) => offer == self.remote_round,
+            None => self.remote_round.is_some(),
+        };
+        if due {
+            return candidates;
+        }
+        let room = MAX_CANDIDATES.saturating_sub(self.queued.len());
+        self.queued.extend(candidates.into_iter().take(room).map(|candidate| (offer, candidate)));
+        Vec::new()
+    }
+
+    /// The remote description of `offer` is applied. Returns what waited for it.
+    pub(crate) fn on_applied(&mut self, offer: OfferId) -> Vec<IceCandidate> {
+        self.remote_round = Some(offer);
+        let (due, waiting) = std::mem::take(&mut self.queued)
+            .into_iter()
+            .partition(|(round, _)| round.is_none_or(|round| round == offer));
+        self.queued = waiting;
+        let due: Vec<(Option<OfferId>, IceCandidate)> = due;
+        due.into_iter().map(|(_, candidate)| candidate).collect()
+    }
+
+    /// The remote offer `offer` is ignored.
+    pub(crate) fn on_ignored(&mut self, offer: OfferId) {
+        if self.ignored.len() >= MAX_IGNORED {
+            self.ignored.remove(0);
+        }
+        self.ignored.push(offer);
+        self.queued.retain(|(round, _)| *round != Some(offer));
+    }
+}

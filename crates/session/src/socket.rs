@@ -1,0 +1,257 @@
+//! The way to the server: one socket, opened again whenever it breaks.
+//!
+//! Decides when a socket is opened, when it counts as dead, and how long to wait before
+//! the next one. It does not know what is said on it.
+//!
+//! Invariants: at most one socket; delays have full jitter, so that clients which lost
+//! their server together do not come back together.
+
+use openstudio_units::{Rng, Timestamp};
+
+use crate::config::SessionConfig;
+use crate::output::SocketId;
+
+/// What is to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Action {
+    Open(SocketId),
+    Ping(SocketId),
+    /// The socket is given up: close it, and take it for closed.
+    Abandon(SocketId),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Closed,
+    /// Open, or being opened; without a seat by `due` it is given up.
+    Entering { socket: SocketId, opened: bool, due: Timestamp },
+    /// The seat is there. `ping_due` is when a `ping` or its answer is due.
+    Ready { socket: SocketId, ping_due: Timestamp, pinged: bool },
+    /// The next attempt begins at `until`.
+    Waiting { until: Timestamp },
+}
+
+/// The way to the server.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    state: State,
+    last_id: u64,
+    failures: u32,
+    /// The server asked to wait this long before the next attempt.
+    retry_after: std::time::Duration,
+    rng: Rng,
+}
+
+impl Socket {
+    pub(crate) fn new(rng: Rng) -> Self {
+        Self {
+            state: State::Closed,
+            last_id: 0,
+            failures: 0,
+            retry_after: std::time::Duration::ZERO,
+            rng,
+        }
+    }
+
+    /// The socket on which something can be sent.
+    pub(crate) fn open_id(&self) -> Option<SocketId> {
+        match self.state {
+            State::Entering { socket, opened: true, .. } | State::Ready { socket, .. } => {
+                Some(socket)
+            }
+            State::Entering { .. } | State::Closed | State::Waiting { .. } => None,
+        }
+    }
+
+    /// The socket that is open or being opened.
+    pub(crate) fn current(&self) -> Option<SocketId> {
+        match self.state {
+            State::Entering { socket, .. } | State::Ready { socket, .. } => Some(socket),
+            State::Closed | State::Waiting { .. } => None,
+        }
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        matches!(self.state, State::Ready { .. })
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        match self.state {
+            State::Entering { due, .. } => Some(due),
+            State::Ready { ping_due, .. } => Some(ping_due),
+            State::Waiting { until } => Some(until),
+            State::Closed => None,
+        }
+    }
+
+    pub(crate) fn open(&mut self, now: Timestamp, config: &SessionConfig) -> Action {
+        self.last_id = self.last_id.saturating_add(1);
+        let socket = SocketId(self.last_id);
+        let due = now + config.connect_timeout;
+        self.state = State::Entering { socket, opened: false, due };
+        Action::Open(socket)
+    }
+
+    /// The browser says that it is online: no more waiting.
+    pub(crate) fn on_online(&mut self, now: Timestamp, config: &SessionConfig) -> Option<Action> {
+        match self.state {
+            State::Waiting { .. } => Some(self.open(now, config)),
+            State::Closed | State::Entering { .. } | State::Ready { .. } => None,
+        }
+    }
+
+    /// Returns whether it was the one that is awaited.
+    pub(crate) fn on_opened(&mut self, socket: SocketId) -> bool {
+        match &mut self.state {
+            State::Entering { socket: awaited, opened, .. } if *awaited == socket => {
+                *opened = true;
+                true
+            }
+            State::Entering { .. } | State::Closed | State::Ready { .. } | State::Waiting { .. } => {
+                false
+            }
+        }
+    }
+
+    /// The seat is there.
+    pub(crate) fn on_ready(&mut self, now: Timestamp, config: &SessionConfig) {
+        if let Some(socket) = self.current() {
+            self.failures = 0;
+            self.retry_after = std::time::Duration::ZERO;
+            let ping_due = now + config.heartbeat_interval;
+            self.state = State::Ready { socket, ping_due, pinged: false };
+        }
+    }
+
+    /// The server said something.
+    pub(crate) fn on_heard(&mut self, now: Timestamp, config: &SessionConfig) {
+        if let State::Ready { ping_due, pinged, .. } = &mut self.state {
+            *ping_due = now + config.heartbeat_interval;
+            *pinged = false;
+        }
+    }
+
+    /// The server asked for patience before the next attempt.
+    pub(crate) fn on_going_away(&mut self, retry_after: std::time::Duration) {
+        self.retry_after = retry_after;
+    }
+
+    /// The socket is gone. Returns whether it was the present one.
+    pub(crate) fn on_closed(
+        &mut self,
+        now: Timestamp,
+        config: &SessionConfig,
+        socket: SocketId,
+    ) -> bool {
+        if self.current() != Some(socket) {
+            return false;
+        }
+        self.back_off(now, config);
+        true
+    }
+
+    /// Gives up the present socket, if there is one.
+    pub(crate) fn close(&mut self) -> Option<SocketId> {
+        let socket = self.current();
+        self.state = State::Closed;
+        socket
+    }
+
+    pub(crate) fn on_timeout(&mut self, now: Timestamp, config: &SessionConfig) -> Option<Action> {
+        if self.deadline().is_none_or(|due| now < due) {
+            return None;
+        }
+        match self.state {
+            State::Waiting { .. } => Some(self.open(now, config)),
+            State::Entering { socket, .. } | State::Ready { socket, pinged: true, .. } => {
+                self.back_off(now, config);
+                Some(Action::Abandon(socket))
+            }
+            State::Ready { socket, pinged: false, .. } => {
+                let ping_due = now + config.heartbeat_timeout;
+                self.state = State::Ready { socket, ping_due, pinged: true };
+                Some(Action::Ping(socket))
+            }
+            State::Closed => None,
+        }
+    }
+
+    /// Draws the next delay evenly from zero to a limit that doubles ("full jitter").
+    fn back_off(&mut self, now: Timestamp, config: &SessionConfig) {
+        let doublings = self.failures.min(16);
+        let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
+        let limit = config.retry_base.saturating_mul(factor).min(config.retry_cap);
+        let limit = limit.max(self.retry_after);
+        self.failures = self.failures.saturating_add(1);
+        let delay = self.rng.duration_between(std::time::Duration::ZERO, limit);
+        self.state = State::Waiting { until: now + delay };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use openstudio_units::Seed;
+    use std::time::Duration;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    fn socket(seed: u64) -> Socket {
+        Socket::new(Seed::from_number(seed).rng())
+    }
+
+    #[test]
+    fn clients_that_lose_their_server_together_do_not_come_back_together() {
+        let config = SessionConfig::default();
+        let mut delays: Vec<u64> = (0..1000)
+            .map(|seed| {
+                let mut socket = socket(seed);
+                socket.open(Timestamp::ZERO, &config);
+                socket.on_closed(Timestamp::ZERO, &config, SocketId(1));
+                socket.deadline().unwrap().as_millis()
+            })
+            .collect();
+        delays.sort_unstable();
+        assert!(delays[999] <= 500);
+        let busiest = (0..10).map(|n| delays.iter().filter(|d| **d / 50 == n).count()).max();
+        assert!(busiest.unwrap() < 160, "of 1000 clients in 10 windows: {busiest:?}");
+    }
+
+    #[test]
+    fn a_silent_server_is_pinged_and_then_given_up() {
+        let config = SessionConfig::default();
+        let mut socket = socket(1);
+        socket.open(Timestamp::ZERO, &config);
+        socket.on_opened(SocketId(1));
+        socket.on_ready(Timestamp::ZERO, &config);
+        let late = Timestamp::ZERO + Duration::from_secs(3600);
+        assert_eq!(socket.on_timeout(late, &config), Some(Action::Ping(SocketId(1))));
+        let later = late + config.heartbeat_timeout;
+        assert_eq!(socket.on_timeout(later, &config), Some(Action::Abandon(SocketId(1))));
+        assert_eq!(socket.current(), None);
+    }
+
+    #[test]
+    fn an_answer_keeps_the_socket() {
+        let config = SessionConfig::default();
+        let mut socket = socket(1);
+        socket.open(Timestamp::ZERO, &config);
+        socket.on_ready(Timestamp::ZERO, &config);
+        let due = socket.deadline().unwrap();
+        socket.on_timeout(due, &config);
+        socket.on_heard(due, &config);
+        assert_eq!(socket.deadline(), Some(due + config.heartbeat_interval));
+        assert!(socket.is_ready());
+    }
+
+    #[test]
+    fn online_ends_the_waiting_at_once() {
+        let config = SessionConfig::default();
+        let mut socket = socket(1);
+        socket.open(Timestamp::ZERO, &config);
+        socket.on_closed(Timestamp::ZERO, &config, SocketId(1));
+        let online = socket.on_online(Timestamp::ZERO, &config);
+        assert_eq!(online, Some(Action::Open(SocketId(2))));
+        assert!(!socket.on_closed(Timestamp::ZERO, &config, SocketId(1)), "the old one is gone");
+    }
+}
