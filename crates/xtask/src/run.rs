@@ -1,0 +1,47 @@
+//! Building the whole, and starting it.
+
+use crate::{browsers, shell, web};
+use anyhow::{Context, Result};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Builds the client and the server quickly, and becomes the server.
+pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
+    web::build(web::Profile::Dev)?;
+    let binary = binary(false)?;
+    let mut studio = std::process::Command::new(binary);
+    studio.arg("serve").args(args);
+    let status = shell::status(&mut studio)?;
+    Ok(if status.success() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Builds the release binary with the client inside, and returns its path.
+pub(crate) fn build() -> Result<PathBuf> {
+    if shell::find_program("npm").is_some() && browsers::install_packages().is_err() {
+        println!("  npm ci failed: building without the optimiser that it brings");
+    }
+    web::build(web::Profile::Release)?;
+    let binary = binary(true)?;
+    let size = std::fs::metadata(&binary).context("no binary")?.len();
+    println!("{} ({:.1} MB)", binary.display(), size as f64 / 1e6);
+    Ok(binary)
+}
+
+/// Builds the server around whatever is in `dist/web`.
+pub(crate) fn binary(release: bool) -> Result<PathBuf> {
+    shell::step("server", || {
+        let mut cargo = shell::cargo();
+        cargo.args(["build", "--locked", "--package", "openstudio"]);
+        if release {
+            cargo.arg("--release");
+        }
+        shell::run(&mut cargo)
+    })?;
+    Ok(shell::target_dir()
+        .join(if release { "release" } else { "debug" })
+        .join("openstudio"))
+}

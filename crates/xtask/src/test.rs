@@ -1,0 +1,154 @@
+//! Every check and test, cheapest first, with one closing line.
+//!
+//! A suite that fails does not stop the others: a person gets the whole
+//! picture in one run.
+
+use crate::summary::Counts;
+use crate::toolchain::Toolchain;
+use crate::{browsers, e2e, shell, tidy, toolchain, wasm_tests};
+use anyhow::Result;
+use clap::Args;
+use std::process::{Command, ExitCode};
+
+/// Flags of `cargo xtask test`.
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// Leave the browser tests out
+    #[arg(long, conflicts_with = "firefox")]
+    no_browser: bool,
+    #[command(flatten)]
+    browser: e2e::Options,
+}
+
+/// Runs everything that the options ask for.
+pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+    let filter = options.browser.filter.as_deref();
+    if !options.no_browser {
+        browsers::ensure(options.browser.firefox)?;
+    }
+    let mut report = Report::default();
+    if filter.is_none() {
+        check_sources(&mut report);
+    }
+    report.suite("tests", || rust_tests(filter));
+    report.suite("tests as WebAssembly", || wasm_tests::run(filter));
+    if filter.is_none() {
+        report.suite("tests in the documentation", doc_tests);
+        report.suite("documentation", documentation);
+    }
+    if !options.no_browser {
+        report.suite("browsers", || e2e::run(&options.browser));
+    }
+    Ok(report.close())
+}
+
+#[derive(Debug, Default)]
+struct Report {
+    suites: Vec<(&'static str, Counts)>,
+}
+
+impl Report {
+    fn suite(&mut self, name: &'static str, work: impl FnOnce() -> Result<Counts>) {
+        let counts = shell::step(name, work).unwrap_or_else(|error| {
+            println!("  {error:#}");
+            Counts::check(false)
+        });
+        self.suites.push((name, counts));
+    }
+
+    /// Prints all suites, and the sum alone on the last line.
+    fn close(&self) -> ExitCode {
+        let mut all = Counts::default();
+        println!();
+        for (name, counts) in &self.suites {
+            println!("{name}: {counts}");
+            all += *counts;
+        }
+        println!("{all}");
+        if all.failed == 0 {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn check_sources(report: &mut Report) {
+    report.suite("format", || {
+        check(shell::cargo().args(["fmt", "--all", "--check"]))
+    });
+    report.suite("tidy", tidy::run);
+    report.suite("lints", || {
+        let mut cargo = shell::cargo();
+        cargo.args([
+            "clippy",
+            "--locked",
+            "--workspace",
+            "--all-targets",
+            "--quiet",
+        ]);
+        check(cargo.args(["--", "-Dwarnings"]))
+    });
+    report.suite("lints for the browser", || {
+        let toolchain = toolchain::find()?;
+        if !matches!(toolchain, Toolchain::Ready) {
+            println!("  the compiler with the browser's target brings no clippy: skipped");
+            return Ok(Counts {
+                skipped: 1,
+                ..Counts::default()
+            });
+        }
+        let mut cargo = toolchain.cargo("clippy");
+        check(cargo.args(["--quiet", "--package", "openstudio-web", "--", "-Dwarnings"]))
+    });
+}
+
+fn check(command: &mut Command) -> Result<Counts> {
+    Ok(Counts::check(shell::status(command)?.success()))
+}
+
+fn rust_tests(filter: Option<&str>) -> Result<Counts> {
+    let mut cargo = shell::cargo();
+    if shell::find_program("cargo-nextest").is_some() {
+        cargo.args([
+            "nextest",
+            "run",
+            "--locked",
+            "--workspace",
+            "--no-fail-fast",
+        ]);
+        cargo.args(["--status-level=fail", "--no-tests=pass"]);
+    } else {
+        cargo.args([
+            "test",
+            "--locked",
+            "--workspace",
+            "--lib",
+            "--bins",
+            "--tests",
+        ]);
+        cargo.args(["--no-fail-fast", "--quiet"]);
+    }
+    counted(cargo.args(filter))
+}
+
+fn doc_tests() -> Result<Counts> {
+    counted(shell::cargo().args(["test", "--locked", "--workspace", "--doc", "--quiet"]))
+}
+
+fn counted(command: &mut Command) -> Result<Counts> {
+    let (status, text) = shell::tee(command)?;
+    Ok(Counts::of_rust(&text).or_failed(status.success()))
+}
+
+fn documentation() -> Result<Counts> {
+    let mut cargo = shell::cargo();
+    cargo.args([
+        "doc",
+        "--locked",
+        "--workspace",
+        "--no-deps",
+        "--document-private-items",
+    ]);
+    check(cargo.arg("--quiet").env("RUSTDOCFLAGS", "-Dwarnings"))
+}
