@@ -41,10 +41,11 @@ export const workletSource = () => readFile(new URL('recorder-worklet.js', PAGE)
 
 // A fresh context and page. `errors` collects everything a person would see
 // red in the console.
-export async function openPage(browser, { tone, microphone = 'granted', ...context }) {
+export async function openPage(browser, { tone, microphone = 'granted', recording = false, ...context }) {
   const permissions = microphone === 'refused' ? [] : ['microphone'];
   const own = await browser.newContext({
     viewport: { width: 1280, height: 800 },
+    bypassCSP: recording, // for the recorder's worklet
     permissions: [...permissions, 'clipboard-read', 'clipboard-write'],
     ...context,
   });

@@ -1,6 +1,8 @@
 // Page side: a continuous record of each tone's level in the played mix, made
 // in an AudioWorklet so that a busy page cannot leave holes in it. Switched on
-// by `__e2e.record(url, frequencies)`; read with `__e2e.recorded()`.
+// by `__e2e.record(source, frequencies)`; read with `__e2e.recorded()`. A
+// worklet is outside of what playwright can serve, so its source becomes a
+// blob: pages with a security policy must be opened with `recording: true`.
 (() => {
   const e2e = window.__e2e;
   let frequencies;
@@ -17,7 +19,8 @@
     bus.connect(node);
   };
 
-  e2e.record = async (url, tones) => {
+  e2e.record = async (source, tones) => {
+    const url = URL.createObjectURL(new Blob([source], { type: 'text/javascript' }));
     frequencies = tones;
     rows = [];
     for (const [context, { bus }] of e2e.buses) {

@@ -1,0 +1,73 @@
+// The real server: the binary named by OPENSTUDIO_BIN, in a process of its own
+// with a data folder of its own, on a free port.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { until } from './poll.mjs';
+
+async function freePort() {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address();
+  probe.close();
+  await once(probe, 'close');
+  return port;
+}
+
+export class Studio {
+  static async start({ args = [] } = {}) {
+    const binary = process.env.OPENSTUDIO_BIN;
+    if (!binary) throw new Error('OPENSTUDIO_BIN names no binary: use `cargo xtask e2e`');
+    const studio = new Studio();
+    studio.binary = binary;
+    studio.args = args;
+    studio.data = await mkdtemp(join(tmpdir(), 'openstudio-e2e-'));
+    studio.port = await freePort();
+    await studio.boot();
+    return studio;
+  }
+
+  get url() {
+    return `http://127.0.0.1:${this.port}/`;
+  }
+
+  // Starts the process and waits until it answers. The port stays the same
+  // over a restart, as it does at a station.
+  async boot() {
+    const listen = ['serve', '--listen', `127.0.0.1:${this.port}`, '--data-dir', this.data];
+    this.log = '';
+    this.process = spawn(this.binary, [...listen, ...this.args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    for (const stream of [this.process.stdout, this.process.stderr]) {
+      stream.on('data', (data) => (this.log += data));
+    }
+    const { process: child } = this;
+    await until(
+      () => `the server answers on ${this.url}; it said:\n${this.log}`,
+      () => {
+        if (child.exitCode !== null) throw new Error(`the server ended:\n${this.log}`);
+        return fetch(`${this.url}health`).then((answer) => answer.ok, () => false);
+      },
+      { timeout: 15_000 },
+    );
+  }
+
+  // Ends the process as a crash would.
+  async crash() {
+    this.process.kill('SIGKILL');
+    await once(this.process, 'exit');
+  }
+
+  async stop() {
+    if (this.process.exitCode === null && this.process.signalCode === null) {
+      this.process.kill('SIGTERM');
+      const killer = setTimeout(() => this.process.kill('SIGKILL'), 5000);
+      await once(this.process, 'exit');
+      clearTimeout(killer);
+    }
+    await rm(this.data, { recursive: true, force: true });
+  }
+}
