@@ -17,7 +17,6 @@ const all = Object.keys(wasm.__wasm).filter((symbol) => symbol.startsWith('__wbg
 const chosen = all.filter((symbol) => nameOf(symbol).includes(filter));
 
 async function main() {
-  // Without a single test the support for tests is not linked in.
   if (chosen.length === 0) return true;
   const context = new wasm.WasmBindgenTestContext(false);
   for (const method of ['debug', 'log', 'info', 'warn', 'error']) {
