@@ -1,0 +1,52 @@
+// A peer whose media packets are dropped, while its signalling goes on.
+
+import assert from 'node:assert/strict';
+import { launch } from '../lib/chromium.mjs';
+import { Namespace, namespaceTrouble } from '../lib/namespace.mjs';
+import { Participant } from '../lib/participant.mjs';
+import { until } from '../lib/poll.mjs';
+import { assertNoErrors, assertNoGaps, gather, hearAll } from '../lib/rooms.mjs';
+import { photograph, suite } from '../lib/suite.mjs';
+
+const FAILED_WITHIN_MS = 90_000;
+
+suite((scenario) => {
+  scenario('dropped packets: Reconnecting…, Failed with a reason, Retry; others untouched', async (room) => {
+    const space = await Namespace.create(room.studio.port);
+    let apart;
+    try {
+      apart = await launch({ executablePath: space.chromium });
+      const options = () => ({ recording: true });
+      const { link } = await gather(room, { callers: 2, options });
+      const untouched = [...room.people];
+      const lost = await Participant.open(apart, untouched.length, { recording: true });
+      room.people.push(lost);
+      await lost.join(link);
+      await hearAll(room.people);
+      await Promise.all(untouched.map((person) => person.record(untouched)));
+
+      const [host] = untouched;
+      space.drop(true);
+      await host.showsState(lost.name, 'Reconnecting…', 20_000);
+      await photograph(host, 'peer-reconnecting');
+      await host.showsState(lost.name, 'Failed', FAILED_WITHIN_MS);
+      const said = await host.text(lost.name);
+      assert.ok(said.split('\n').some((line) => line.trim().split(' ').length >= 4), `no reason in: ${said}`);
+      await photograph(host, 'peer-failed');
+      await hearAll(untouched);
+
+      space.drop(false);
+      for (const person of untouched) {
+        const retry = person.card(lost.name).getByRole('button', { name: 'Retry' });
+        await until(`${person.name} can retry`, () => retry.isVisible(), { timeout: FAILED_WITHIN_MS });
+        await retry.click();
+      }
+      await hearAll(room.people, { timeout: 30_000 });
+      await assertNoGaps(untouched, untouched);
+      assertNoErrors(room.people);
+    } finally {
+      await apart?.close();
+      await space.destroy();
+    }
+  }, { skip: namespaceTrouble() ?? false, timeout: 240_000 });
+});

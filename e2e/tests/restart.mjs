@@ -1,0 +1,51 @@
+// The server dies and comes back; the programme goes on.
+
+import assert from 'node:assert/strict';
+import { Participant } from '../lib/participant.mjs';
+import { until } from '../lib/poll.mjs';
+import { assertNoErrors, assertNoGaps, gather, hearAll } from '../lib/rooms.mjs';
+import { photograph, suite } from '../lib/suite.mjs';
+
+const lookOf = async (person, people) =>
+  Promise.all(people.map(async ({ name }) => /host|caller/i.exec(await person.text(name))?.[0].toLowerCase()));
+
+suite((scenario) => {
+  scenario('a server that crashes and comes back is not heard', async (room) => {
+    const options = () => ({ recording: true });
+    const { link } = await gather(room, { hosts: 2, callers: 2, options });
+    const { people, studio } = room;
+    await hearAll(people);
+    const roles = await lookOf(people[0], people);
+    assert.deepEqual(roles, ['host', 'host', 'caller', 'caller']);
+    await Promise.all(people.map((person) => person.record(people)));
+
+    await studio.crash();
+    for (const person of people) {
+      await until(`${person.name} says Reconnecting…`, async () =>
+        (await person.page.getByText(/Reconnecting/).count()) > 0);
+      const states = await Promise.all(
+        people.filter((other) => other !== person).map((other) => person.state(other.name)));
+      assert.deepEqual(states, ['Connected', 'Connected', 'Connected'], 'media is said to be gone');
+    }
+    await photograph(people[2], 'server-gone');
+    await hearAll(people);
+    await studio.boot();
+    const booted = Date.now();
+
+    const late = await Participant.open(room.browser, people.length, { recording: true });
+    await late.join(link);
+    await hearAll([...people, late], { timeout: Math.max(1000, 5000 - (Date.now() - booted)) });
+    console.log(`  a new caller hears all ${Date.now() - booted} ms after the server is back`);
+    for (const person of people) {
+      await until(`${person.name} no longer says Reconnecting…`, async () =>
+        (await person.page.getByText(/Reconnecting/).count()) === 0, { timeout: 15_000 });
+      assert.equal(await person.count(), people.length + 1);
+      assert.deepEqual(await lookOf(person, people), roles);
+    }
+    const longest = await assertNoGaps(people, people);
+    console.log(`  longest gap: ${longest} ms`);
+    people.push(late);
+    // The browser itself reports sockets that could not connect.
+    assertNoErrors(people, /WebSocket connection|ERR_CONNECTION_REFUSED/);
+  });
+});
