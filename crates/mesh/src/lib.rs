@@ -49,7 +49,11 @@
 //! - *recreate*: close the peer connection and make a new one, with the next generation.
 //! - *sound*: connected, and packets arrive if the remote side has a microphone.
 //! - *reachable*: signalling is up on this side and the peer's is, too.
-#![warn(clippy::indexing_slicing, clippy::as_conversions, clippy::arithmetic_side_effects)]
+#![warn(
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::arithmetic_side_effects
+)]
 
 mod backoff;
 mod config;
@@ -63,7 +67,9 @@ mod signal;
 pub use backoff::Backoff;
 pub use config::{ConfigError, MeshConfig};
 pub use deadline::{Deadline, DeadlineReason};
-pub use input::{Completion, DescriptionKind, Input, OpError, PeerConnectionState, PeerInfo, StatsSample};
+pub use input::{
+    Completion, DescriptionKind, Input, OpError, PeerConnectionState, PeerInfo, StatsSample,
+};
 pub use mesh::{Counters, LinkSnapshot, Mesh};
 pub use output::{Command, ConnectionState, Event, HealthLevel, OpId, Output, PcId, Trouble};
 pub use signal::{IceCandidate, OfferKind, Signal};

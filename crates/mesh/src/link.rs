@@ -17,16 +17,15 @@ mod recovery;
 mod signals;
 mod trickle;
 
-#[cfg(test)]
-mod tests;
-
 use openstudio_units::{Generation, Incarnation, PeerId, Rng, Timestamp};
 
 use self::connection::{Connection, Wish};
 use self::recovery::{Means, Recovery, Step};
 use crate::config::MeshConfig;
 use crate::deadline::{Deadline, DeadlineReason};
-use crate::input::{Completion, DescriptionKind, OpError, PeerConnectionState, PeerInfo, StatsSample};
+use crate::input::{
+    Completion, DescriptionKind, OpError, PeerConnectionState, PeerInfo, StatsSample,
+};
 use crate::mesh::LinkSnapshot;
 use crate::output::{Command, ConnectionState, Event, OpId, PcId, Trouble};
 use crate::signal::{IceCandidate, OfferKind, Signal};
@@ -106,7 +105,10 @@ impl PeerLink {
     fn means(&self, ctx: &Context<'_>) -> Means {
         Means {
             reachable: self.is_reachable(ctx),
-            can_restart: self.connection.as_ref().is_some_and(|c| c.negotiation.is_settled()),
+            can_restart: self
+                .connection
+                .as_ref()
+                .is_some_and(|c| c.negotiation.is_settled()),
             has_relay: ctx.has_relay,
         }
     }
@@ -137,7 +139,9 @@ impl PeerLink {
     }
 
     pub(crate) fn grant_slot(&mut self, ctx: &mut Context<'_>) {
-        let Setup::Queued { relay_only } = self.setup else { return };
+        let Setup::Queued { relay_only } = self.setup else {
+            return;
+        };
         self.setup = Setup::Granted;
         self.connect(ctx, true, relay_only);
         self.publish(ctx);
@@ -177,7 +181,9 @@ impl PeerLink {
             attempts: self.recovery.attempts(),
             trouble: self.recovery.trouble().cloned(),
             ever_connected: self.ever_connected,
-            level: connection.and_then(|c| c.health.as_ref()).map(health::Health::level),
+            level: connection
+                .and_then(|c| c.health.as_ref())
+                .map(health::Health::level),
             refused_candidates: connection.map_or(0, |c| c.refused_candidates),
         }
     }
@@ -259,7 +265,8 @@ impl PeerLink {
     /// *Retry*, or another reason from outside to begin again at once.
     pub(crate) fn on_retry(&mut self, ctx: &mut Context<'_>) {
         self.closed_on_purpose = false;
-        self.recovery.restart(ctx.now, Trouble::NetworkChanged, true);
+        self.recovery
+            .restart(ctx.now, Trouble::NetworkChanged, true);
         self.publish(ctx);
     }
 
@@ -268,7 +275,8 @@ impl PeerLink {
         let troubled = self.recovery.gave_up() || self.recovery.pending().is_some();
         let connected = self.state() == ConnectionState::Connected;
         if !self.closed_on_purpose && (troubled || (changed && connected)) {
-            self.recovery.restart(ctx.now, Trouble::NetworkChanged, false);
+            self.recovery
+                .restart(ctx.now, Trouble::NetworkChanged, false);
         }
         self.publish(ctx);
     }
@@ -304,7 +312,8 @@ impl PeerLink {
         if let Some(connection) = self.connection.as_mut().filter(|c| c.pc == pc) {
             if !connection.has_remote_track {
                 connection.has_remote_track = true;
-                ctx.out.event(Event::RemoteTrackAdded { peer: ctx.peer, pc });
+                ctx.out
+                    .event(Event::RemoteTrackAdded { peer: ctx.peer, pc });
             }
         }
     }
@@ -315,7 +324,9 @@ impl PeerLink {
         pc: PcId,
         state: PeerConnectionState,
     ) {
-        let Some(connection) = self.connection.as_mut().filter(|c| c.pc == pc) else { return };
+        let Some(connection) = self.connection.as_mut().filter(|c| c.pc == pc) else {
+            return;
+        };
         connection.on_state(ctx, state);
         match state {
             PeerConnectionState::Connected => {
@@ -369,15 +380,30 @@ impl PeerLink {
                 Wish::SendDescription { kind, offer, sdp } => {
                     let (generation, offer) = (Some(self.generation), Some(offer));
                     let signal = match kind {
-                        DescriptionKind::Offer => Signal::Offer { generation, offer, sdp },
-                        DescriptionKind::Answer => Signal::Answer { generation, offer, sdp },
+                        DescriptionKind::Offer => Signal::Offer {
+                            generation,
+                            offer,
+                            sdp,
+                        },
+                        DescriptionKind::Answer => Signal::Answer {
+                            generation,
+                            offer,
+                            sdp,
+                        },
                     };
                     self.send(ctx, signal);
                 }
                 Wish::SendCandidates(batch) => {
                     let (generation, offer) = (Some(self.generation), Some(batch.offer));
                     let candidates = batch.candidates;
-                    self.send(ctx, Signal::Candidates { generation, offer, candidates });
+                    self.send(
+                        ctx,
+                        Signal::Candidates {
+                            generation,
+                            offer,
+                            candidates,
+                        },
+                    );
                 }
                 Wish::Trouble(trouble) => self.on_trouble(ctx, trouble),
                 Wish::Sampled(sample) => self.on_sample(ctx, sample),
@@ -386,7 +412,10 @@ impl PeerLink {
     }
 
     fn send(&self, ctx: &mut Context<'_>, signal: Signal) {
-        ctx.out.command(Command::SendSignal { to: ctx.peer, signal });
+        ctx.out.command(Command::SendSignal {
+            to: ctx.peer,
+            signal,
+        });
     }
 
     fn on_trouble(&mut self, ctx: &Context<'_>, trouble: Trouble) {
@@ -401,14 +430,25 @@ impl PeerLink {
 
     fn on_sample(&mut self, ctx: &mut Context<'_>, sample: StatsSample) {
         let expected = self.info.sends_audio;
-        let Some(connection) = self.connection.as_mut() else { return };
+        let Some(connection) = self.connection.as_mut() else {
+            return;
+        };
         let connected = connection.state == PeerConnectionState::Connected;
-        let Some(health) = connection.health.as_mut() else { return };
+        let Some(health) = connection.health.as_mut() else {
+            return;
+        };
         let verdict = health.on_sample(ctx.now, sample);
         let silent = expected && health.is_silent(ctx.now, ctx.config);
-        let level = if silent { health.on_silent() } else { verdict.level };
+        let level = if silent {
+            health.on_silent()
+        } else {
+            verdict.level
+        };
         if let Some(level) = level {
-            ctx.out.event(Event::QualityChanged { peer: ctx.peer, level });
+            ctx.out.event(Event::QualityChanged {
+                peer: ctx.peer,
+                level,
+            });
         }
         if connected && silent {
             self.on_trouble(ctx, Trouble::NoInboundAudio);
@@ -423,7 +463,10 @@ impl PeerLink {
             recovery::Action::GiveUp(trouble) => {
                 self.setup = Setup::Idle;
                 self.offer_due = None;
-                ctx.out.event(Event::ConnectionFailed { peer: ctx.peer, trouble });
+                ctx.out.event(Event::ConnectionFailed {
+                    peer: ctx.peer,
+                    trouble,
+                });
             }
         }
     }
@@ -453,14 +496,28 @@ impl PeerLink {
         }
     }
 
-    fn ask(&self, ctx: &mut Context<'_>, generation: Generation, kind: OfferKind, relay_only: bool) {
-        self.send(ctx, Signal::RequestOffer { generation, kind, relay_only });
+    fn ask(
+        &self,
+        ctx: &mut Context<'_>,
+        generation: Generation,
+        kind: OfferKind,
+        relay_only: bool,
+    ) {
+        self.send(
+            ctx,
+            Signal::RequestOffer {
+                generation,
+                kind,
+                relay_only,
+            },
+        );
     }
 
     fn ask_for_first_offer(&mut self, ctx: &mut Context<'_>) {
         if self.offer_requests >= ctx.config.offer_requests {
             self.offer_due = None;
-            self.recovery.on_trouble(ctx.now, ctx.config, Trouble::NoOffer);
+            self.recovery
+                .on_trouble(ctx.now, ctx.config, Trouble::NoOffer);
             return;
         }
         self.offer_requests = self.offer_requests.saturating_add(1);
@@ -487,12 +544,20 @@ impl PeerLink {
         self.offer_due = None;
         self.connection = Some(connection);
         let (peer, generation) = (ctx.peer, self.generation);
-        ctx.out.command(Command::CreatePeerConnection { op, pc, peer, generation, offers, relay_only });
+        ctx.out.command(Command::CreatePeerConnection {
+            op,
+            pc,
+            peer,
+            generation,
+            offers,
+            relay_only,
+        });
     }
 
     fn close(&mut self, ctx: &mut Context<'_>) {
         if let Some(connection) = self.connection.take() {
-            ctx.out.command(Command::ClosePeerConnection { pc: connection.pc });
+            ctx.out
+                .command(Command::ClosePeerConnection { pc: connection.pc });
         }
     }
 
@@ -520,7 +585,12 @@ impl PeerLink {
         if from != to {
             let trouble = self.recovery.trouble().cloned();
             tracing::debug!(peer = %ctx.peer, %from, %to, ?trouble, "link state");
-            ctx.out.event(Event::ConnectionStateChanged { peer: ctx.peer, from, to, trouble });
+            ctx.out.event(Event::ConnectionStateChanged {
+                peer: ctx.peer,
+                from,
+                to,
+                trouble,
+            });
         }
     }
 }

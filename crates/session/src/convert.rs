@@ -10,43 +10,95 @@ use openstudio_wire::{
 /// Returns the message that carries `signal` from `from` to `to`.
 pub(crate) fn to_message(from: PeerId, to: PeerId, signal: Signal) -> ClientMessage {
     match signal {
-        Signal::Offer { generation, offer: offer_id, sdp } => {
-            ClientMessage::Offer(Description { from, to, sdp, generation, offer_id })
-        }
-        Signal::Answer { generation, offer: offer_id, sdp } => {
-            ClientMessage::Answer(Description { from, to, sdp, generation, offer_id })
-        }
-        Signal::Candidates { generation, offer, candidates } => {
-            ClientMessage::IceCandidates(CandidateBatch {
-                from,
-                to,
-                candidates: candidates.into_iter().map(candidate_to_wire).collect(),
-                generation: generation.unwrap_or_default(),
-                offer_id: offer.unwrap_or_default(),
-            })
-        }
-        Signal::RequestOffer { generation, kind, relay_only } => {
+        Signal::Offer {
+            generation,
+            offer: offer_id,
+            sdp,
+        } => ClientMessage::Offer(Description {
+            from,
+            to,
+            sdp,
+            generation,
+            offer_id,
+        }),
+        Signal::Answer {
+            generation,
+            offer: offer_id,
+            sdp,
+        } => ClientMessage::Answer(Description {
+            from,
+            to,
+            sdp,
+            generation,
+            offer_id,
+        }),
+        Signal::Candidates {
+            generation,
+            offer,
+            candidates,
+        } => ClientMessage::IceCandidates(CandidateBatch {
+            from,
+            to,
+            candidates: candidates.into_iter().map(candidate_to_wire).collect(),
+            generation: generation.unwrap_or_default(),
+            offer_id: offer.unwrap_or_default(),
+        }),
+        Signal::RequestOffer {
+            generation,
+            kind,
+            relay_only,
+        } => {
             let kind = match kind {
                 OfferKind::Any => OfferRequestKind::Offer,
                 OfferKind::IceRestart => OfferRequestKind::IceRestart,
             };
-            ClientMessage::RequestOffer(OfferRequest { from, to, generation, kind, relay_only })
+            ClientMessage::RequestOffer(OfferRequest {
+                from,
+                to,
+                generation,
+                kind,
+                relay_only,
+            })
         }
-        Signal::Stale { generation } => {
-            ClientMessage::Stale(StaleNotice { from, to, generation })
-        }
+        Signal::Stale { generation } => ClientMessage::Stale(StaleNotice {
+            from,
+            to,
+            generation,
+        }),
     }
 }
 
 /// Returns the signal that a message carries, with its sender; `None` if it carries none.
 pub(crate) fn to_signal(message: ServerMessage) -> Option<(PeerId, Signal)> {
     let signal = match message {
-        ServerMessage::Offer(Description { from, sdp, generation, offer_id, .. }) => {
-            (from, Signal::Offer { generation, offer: offer_id, sdp })
-        }
-        ServerMessage::Answer(Description { from, sdp, generation, offer_id, .. }) => {
-            (from, Signal::Answer { generation, offer: offer_id, sdp })
-        }
+        ServerMessage::Offer(Description {
+            from,
+            sdp,
+            generation,
+            offer_id,
+            ..
+        }) => (
+            from,
+            Signal::Offer {
+                generation,
+                offer: offer_id,
+                sdp,
+            },
+        ),
+        ServerMessage::Answer(Description {
+            from,
+            sdp,
+            generation,
+            offer_id,
+            ..
+        }) => (
+            from,
+            Signal::Answer {
+                generation,
+                offer: offer_id,
+                sdp,
+            },
+        ),
         ServerMessage::IceCandidate(CandidateMessage {
             from,
             candidate,
@@ -55,7 +107,14 @@ pub(crate) fn to_signal(message: ServerMessage) -> Option<(PeerId, Signal)> {
             ..
         }) => {
             let candidates = vec![candidate_from_wire(candidate)];
-            (from, Signal::Candidates { generation, offer: offer_id, candidates })
+            (
+                from,
+                Signal::Candidates {
+                    generation,
+                    offer: offer_id,
+                    candidates,
+                },
+            )
         }
         ServerMessage::IceCandidates(CandidateBatch {
             from,
@@ -66,18 +125,38 @@ pub(crate) fn to_signal(message: ServerMessage) -> Option<(PeerId, Signal)> {
         }) => {
             let candidates = candidates.into_iter().map(candidate_from_wire).collect();
             let (generation, offer) = (Some(generation), Some(offer_id));
-            (from, Signal::Candidates { generation, offer, candidates })
+            (
+                from,
+                Signal::Candidates {
+                    generation,
+                    offer,
+                    candidates,
+                },
+            )
         }
-        ServerMessage::RequestOffer(OfferRequest { from, generation, kind, relay_only, .. }) => {
+        ServerMessage::RequestOffer(OfferRequest {
+            from,
+            generation,
+            kind,
+            relay_only,
+            ..
+        }) => {
             let kind = match kind {
                 OfferRequestKind::Offer => OfferKind::Any,
                 OfferRequestKind::IceRestart => OfferKind::IceRestart,
             };
-            (from, Signal::RequestOffer { generation, kind, relay_only })
+            (
+                from,
+                Signal::RequestOffer {
+                    generation,
+                    kind,
+                    relay_only,
+                },
+            )
         }
-        ServerMessage::Stale(StaleNotice { from, generation, .. }) => {
-            (from, Signal::Stale { generation })
-        }
+        ServerMessage::Stale(StaleNotice {
+            from, generation, ..
+        }) => (from, Signal::Stale { generation }),
         ServerMessage::Welcome { .. }
         | ServerMessage::Registered { .. }
         | ServerMessage::Pong { .. }
@@ -109,11 +188,31 @@ pub(crate) fn to_peer_info(participant: &Participant) -> PeerInfo {
 }
 
 fn candidate_to_wire(candidate: IceCandidate) -> Candidate {
-    let IceCandidate { candidate, sdp_mid, sdp_m_line_index, username_fragment } = candidate;
-    Candidate { candidate, sdp_mid, sdp_m_line_index, username_fragment }
+    let IceCandidate {
+        candidate,
+        sdp_mid,
+        sdp_m_line_index,
+        username_fragment,
+    } = candidate;
+    Candidate {
+        candidate,
+        sdp_mid,
+        sdp_m_line_index,
+        username_fragment,
+    }
 }
 
 fn candidate_from_wire(candidate: Candidate) -> IceCandidate {
-    let Candidate { candidate, sdp_mid, sdp_m_line_index, username_fragment } = candidate;
-    IceCandidate { candidate, sdp_mid, sdp_m_line_index, username_fragment }
+    let Candidate {
+        candidate,
+        sdp_mid,
+        sdp_m_line_index,
+        username_fragment,
+    } = candidate;
+    IceCandidate {
+        candidate,
+        sdp_mid,
+        sdp_m_line_index,
+        username_fragment,
+    }
 }

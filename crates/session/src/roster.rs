@@ -44,8 +44,12 @@ impl Roster {
         for participant in participants {
             difference.changed.extend(self.put(participant));
         }
-        let missing: Vec<PeerId> =
-            self.seats.keys().filter(|peer| !listed.contains(peer)).copied().collect();
+        let missing: Vec<PeerId> = self
+            .seats
+            .keys()
+            .filter(|peer| !listed.contains(peer))
+            .copied()
+            .collect();
         for peer in missing {
             if complete {
                 self.seats.remove(&peer);
@@ -68,7 +72,12 @@ impl Roster {
     }
 
     /// Applies a mute. Returns the seat if anything is different.
-    pub(crate) fn apply_mute(&mut self, seq: u64, peer: PeerId, muted: bool) -> Option<Participant> {
+    pub(crate) fn apply_mute(
+        &mut self,
+        seq: u64,
+        peer: PeerId,
+        muted: bool,
+    ) -> Option<Participant> {
         let mut participant = self.seats.get(&peer)?.clone();
         participant.muted = muted;
         self.apply(seq, participant)
@@ -82,8 +91,12 @@ impl Roster {
 
     /// Takes out everybody who is away. Returns who that was.
     pub(crate) fn drop_absent(&mut self) -> Vec<PeerId> {
-        let gone: Vec<PeerId> =
-            self.seats.values().filter(|seat| !seat.present).map(|seat| seat.peer_id).collect();
+        let gone: Vec<PeerId> = self
+            .seats
+            .values()
+            .filter(|seat| !seat.present)
+            .map(|seat| seat.peer_id)
+            .collect();
         self.seats.retain(|_, seat| seat.present);
         gone
     }
@@ -128,7 +141,10 @@ mod tests {
     fn a_change_older_than_the_roster_changes_nothing() {
         let mut roster = Roster::default();
         roster.apply_snapshot(5, true, vec![seat(1)]);
-        let muted = Participant { muted: true, ..seat(1) };
+        let muted = Participant {
+            muted: true,
+            ..seat(1)
+        };
         assert_eq!(roster.apply(5, muted.clone()), None);
         assert_eq!(roster.apply(6, muted.clone()), Some(muted));
     }
@@ -138,6 +154,9 @@ mod tests {
         let mut roster = Roster::default();
         roster.apply_snapshot(1, true, vec![seat(1)]);
         assert_eq!(roster.apply(2, seat(1)), None);
-        assert_eq!(roster.apply_snapshot(3, true, vec![seat(1)]), Difference::default());
+        assert_eq!(
+            roster.apply_snapshot(3, true, vec![seat(1)]),
+            Difference::default()
+        );
     }
 }

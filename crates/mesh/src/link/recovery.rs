@@ -49,9 +49,16 @@ enum State {
     Calm,
     /// Something is wrong; the next attempt begins at `until`. `soft` trouble may go away
     /// by itself.
-    Pending { until: Timestamp, soft: bool, force_recreate: bool },
+    Pending {
+        until: Timestamp,
+        soft: bool,
+        force_recreate: bool,
+    },
     /// An attempt is under way.
-    Attempting { step: Step, due: Timestamp },
+    Attempting {
+        step: Step,
+        due: Timestamp,
+    },
     GaveUp,
 }
 
@@ -67,7 +74,13 @@ pub(crate) struct Recovery {
 
 impl Recovery {
     pub(crate) fn new(rng: Rng) -> Self {
-        Self { state: State::Calm, attempts: 0, trouble: None, sound_since: None, rng }
+        Self {
+            state: State::Calm,
+            attempts: 0,
+            trouble: None,
+            sound_since: None,
+            rng,
+        }
     }
 
     pub(crate) fn trouble(&self) -> Option<&Trouble> {
@@ -80,6 +93,11 @@ impl Recovery {
 
     pub(crate) fn gave_up(&self) -> bool {
         self.state == State::GaveUp
+    }
+
+    /// Whether anything is wrong.
+    pub(crate) fn is_troubled(&self) -> bool {
+        self.state != State::Calm
     }
 
     /// Whether an attempt is under way.
@@ -97,7 +115,13 @@ impl Recovery {
 
     /// Whether the rung that is under way asks for relayed candidates only.
     pub(crate) fn relay_only(&self) -> bool {
-        matches!(self.state, State::Attempting { step: Step::RecreateRelayOnly, .. })
+        matches!(
+            self.state,
+            State::Attempting {
+                step: Step::RecreateRelayOnly,
+                ..
+            }
+        )
     }
 
     /// Begin of the next attempt, or end of the one under way, or settling.
@@ -140,9 +164,16 @@ impl Recovery {
         let attempt = self.attempts.saturating_add(1);
         let delay = config.backoff.jittered(attempt, &mut self.rng);
         let until = if at_once { now } else { now + delay };
-        let broken = matches!(trouble, Trouble::OperationFailed(_) | Trouble::OperationTimeout);
+        let broken = matches!(
+            trouble,
+            Trouble::OperationFailed(_) | Trouble::OperationTimeout
+        );
         let force_recreate = stuck || broken;
-        self.state = State::Pending { until, soft, force_recreate };
+        self.state = State::Pending {
+            until,
+            soft,
+            force_recreate,
+        };
     }
 
     /// The link is sound: connected, and heard if there is anything to hear.
@@ -156,10 +187,14 @@ impl Recovery {
         }
     }
 
-    /// The counterpart, which sees the trouble, begins an attempt: take part in it.
+    /// The counterpart began an attempt: take part in it. What is under way already is the
+    /// same attempt, seen from this side.
     pub(crate) fn on_asked(&mut self, now: Timestamp, config: &MeshConfig, step: Step) {
+        if matches!(self.state, State::Attempting { step: ours, .. } if ours >= step) {
+            return;
+        }
         self.sound_since = None;
-        self.state = State::Attempting { step, due: now + config.connect_timeout };
+        self.begin(now, config, step);
     }
 
     /// Begins anew at once with all attempts, for an outside reason.
@@ -167,7 +202,11 @@ impl Recovery {
         self.attempts = 0;
         self.sound_since = None;
         self.trouble = Some(trouble);
-        self.state = State::Pending { until: now, soft: false, force_recreate };
+        self.state = State::Pending {
+            until: now,
+            soft: false,
+            force_recreate,
+        };
     }
 
     /// Forgets everything: a new link, as it were.
@@ -202,13 +241,19 @@ impl Recovery {
     ) -> Option<Action> {
         match self.state {
             State::Calm => {
-                let settled = self.sound_since.is_some_and(|at| now >= at + config.settle_time);
+                let settled = self
+                    .sound_since
+                    .is_some_and(|at| now >= at + config.settle_time);
                 if settled {
                     self.attempts = 0;
                 }
                 None
             }
-            State::Pending { until, force_recreate, .. } if means.reachable && now >= until => {
+            State::Pending {
+                until,
+                force_recreate,
+                ..
+            } if means.reachable && now >= until => {
                 Some(self.begin_attempt(now, config, means, force_recreate))
             }
             State::Attempting { due, .. } if means.reachable && now >= due => {
@@ -226,10 +271,11 @@ impl Recovery {
             return None;
         }
         self.state = State::GaveUp;
-        Some(Action::GiveUp(self.trouble.clone().unwrap_or(Trouble::ConnectTimeout)))
+        Some(Action::GiveUp(
+            self.trouble.clone().unwrap_or(Trouble::ConnectTimeout),
+        ))
     }
 
-    /// The one place in which an attempt is counted.
     fn begin_attempt(
         &mut self,
         now: Timestamp,
@@ -240,16 +286,24 @@ impl Recovery {
         if let Some(give_up) = self.give_up_if_exhausted(config) {
             return give_up;
         }
-        self.attempts = self.attempts.saturating_add(1);
-        let is_last = self.attempts >= config.backoff.attempts;
-        let step = if is_last && means.has_relay {
+        let attempt = self.attempts.saturating_add(1);
+        let step = if attempt >= config.backoff.attempts && means.has_relay {
             Step::RecreateRelayOnly
-        } else if self.attempts == 1 && means.can_restart && !force_recreate {
+        } else if attempt == 1 && means.can_restart && !force_recreate {
             Step::IceRestart
         } else {
             Step::Recreate
         };
-        self.state = State::Attempting { step, due: now + config.connect_timeout };
+        self.begin(now, config, step);
         Action::Begin(step)
+    }
+
+    /// The one place in which an attempt is counted.
+    fn begin(&mut self, now: Timestamp, config: &MeshConfig, step: Step) {
+        self.attempts = self.attempts.saturating_add(1).min(config.backoff.attempts);
+        self.state = State::Attempting {
+            step,
+            due: now + config.connect_timeout,
+        };
     }
 }

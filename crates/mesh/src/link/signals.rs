@@ -25,15 +25,26 @@ impl EarlyCandidates {
         candidates: Vec<IceCandidate>,
     ) {
         let room = MAX_CANDIDATES.saturating_sub(self.0.len());
-        self.0.extend(candidates.into_iter().take(room).map(|c| (generation, offer, c)));
+        self.0.extend(
+            candidates
+                .into_iter()
+                .take(room)
+                .map(|c| (generation, offer, c)),
+        );
     }
 
     /// Takes those of `generation`; older ones are dropped.
     fn take(&mut self, generation: Generation) -> Vec<(Option<OfferId>, IceCandidate)> {
-        let (due, rest): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.0).into_iter().partition(|(of, _, _)| *of == generation);
-        self.0 = rest.into_iter().filter(|(of, _, _)| *of > generation).collect();
-        due.into_iter().map(|(_, offer, candidate)| (offer, candidate)).collect()
+        let (due, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut self.0)
+            .into_iter()
+            .partition(|(of, _, _)| *of == generation);
+        self.0 = rest
+            .into_iter()
+            .filter(|(of, _, _)| *of > generation)
+            .collect();
+        due.into_iter()
+            .map(|(_, offer, candidate)| (offer, candidate))
+            .collect()
     }
 }
 
@@ -51,14 +62,30 @@ impl PeerLink {
             return;
         }
         match signal {
-            Signal::Offer { generation, offer, sdp } => self.on_offer(ctx, generation, offer, sdp),
-            Signal::Answer { generation, offer, sdp } => {
+            Signal::Offer {
+                generation,
+                offer,
+                sdp,
+            } => self.on_offer(ctx, generation, offer, sdp),
+            Signal::Answer {
+                generation,
+                offer,
+                sdp,
+            } => {
                 self.on_answer(ctx, generation, offer, sdp);
             }
-            Signal::Candidates { generation, offer, candidates } => {
+            Signal::Candidates {
+                generation,
+                offer,
+                candidates,
+            } => {
                 self.on_candidates(ctx, generation, offer, candidates);
             }
-            Signal::RequestOffer { generation, kind, relay_only } => {
+            Signal::RequestOffer {
+                generation,
+                kind,
+                relay_only,
+            } => {
                 self.on_request(ctx, generation, kind, relay_only);
             }
             Signal::Stale { generation } => self.on_stale(ctx, generation),
@@ -73,7 +100,9 @@ impl PeerLink {
     /// Compares generations. One between other incarnations than the present two is of a
     /// page that is gone, or that the room has not told of: it counts as past.
     fn age(&self, generation: Option<Generation>) -> Age {
-        let Some(generation) = generation else { return Age::Present };
+        let Some(generation) = generation else {
+            return Age::Present;
+        };
         if generation == self.generation {
             Age::Present
         } else if generation > self.generation && generation.is_of(self.first_generation()) {
@@ -89,7 +118,12 @@ impl PeerLink {
         let is_behind = generation < self.generation && generation.is_of(self.first_generation());
         if is_behind && self.told_stale != Some(generation) {
             self.told_stale = Some(generation);
-            self.send(ctx, Signal::Stale { generation: self.generation });
+            self.send(
+                ctx,
+                Signal::Stale {
+                    generation: self.generation,
+                },
+            );
         }
     }
 
@@ -102,10 +136,12 @@ impl PeerLink {
     ) {
         match self.age(generation) {
             Age::Past => return self.drop_signal(ctx, generation),
-            Age::Present if self.connection.is_some() => {}
+            Age::Present if self.connection.is_some() => self.join_attempt(ctx, Step::IceRestart),
             Age::Present | Age::Next => self.accept(ctx, generation.unwrap_or(self.generation)),
         }
-        let Some(connection) = &mut self.connection else { return };
+        let Some(connection) = &mut self.connection else {
+            return;
+        };
         let wishes = connection.on_remote_offer(ctx, offer, sdp);
         self.grant_wishes(ctx, wishes);
     }
@@ -116,15 +152,20 @@ impl PeerLink {
         self.close(ctx);
         self.generation = generation;
         self.setup = Setup::Idle;
-        if self.recovery.pending().is_some() || self.recovery.gave_up() {
-            self.recovery.on_asked(ctx.now, ctx.config, Step::Recreate);
-        }
+        self.join_attempt(ctx, Step::Recreate);
         self.connect(ctx, false, relay_only);
         let early = self.early.take(generation);
         if let Some(connection) = &mut self.connection {
             for (offer, candidate) in early {
                 connection.on_candidates(ctx, offer, vec![candidate]);
             }
+        }
+    }
+
+    /// An offer in the midst of trouble is the counterpart's attempt.
+    fn join_attempt(&mut self, ctx: &Context<'_>, step: Step) {
+        if self.recovery.is_troubled() {
+            self.recovery.on_asked(ctx.now, ctx.config, step);
         }
     }
 
@@ -136,7 +177,10 @@ impl PeerLink {
         sdp: String,
     ) {
         let taken = matches!(self.age(generation), Age::Present)
-            && self.connection.as_mut().is_some_and(|c| c.on_remote_answer(ctx, offer, sdp));
+            && self
+                .connection
+                .as_mut()
+                .is_some_and(|c| c.on_remote_answer(ctx, offer, sdp));
         if !taken {
             self.dropped_signals = self.dropped_signals.saturating_add(1);
         }
@@ -153,7 +197,8 @@ impl PeerLink {
             (Age::Past, _) => self.dropped_signals = self.dropped_signals.saturating_add(1),
             (Age::Present, Some(connection)) => connection.on_candidates(ctx, offer, candidates),
             (Age::Present | Age::Next, _) => {
-                self.early.push(generation.unwrap_or(self.generation), offer, candidates);
+                self.early
+                    .push(generation.unwrap_or(self.generation), offer, candidates);
             }
         }
     }
@@ -170,7 +215,11 @@ impl PeerLink {
             self.dropped_signals = self.dropped_signals.saturating_add(1);
             return;
         }
-        let step = if relay_only { Step::RecreateRelayOnly } else { Step::Recreate };
+        let step = if relay_only {
+            Step::RecreateRelayOnly
+        } else {
+            Step::Recreate
+        };
         match (self.age(Some(generation)), kind) {
             (Age::Past, _) => self.drop_signal(ctx, Some(generation)),
             (Age::Next, _) => {
@@ -198,8 +247,12 @@ impl PeerLink {
             return;
         }
         if kind == OfferKind::IceRestart {
-            connection.restart_ice(ctx);
-            self.recovery.on_asked(ctx.now, ctx.config, Step::IceRestart);
+            // An attempt that is under way here is the one that is asked for.
+            if !self.recovery.is_attempting() {
+                connection.restart_ice(ctx);
+                self.recovery
+                    .on_asked(ctx.now, ctx.config, Step::IceRestart);
+            }
         } else {
             // The counterpart has no peer connection of a generation that is settled here.
             self.recovery.on_asked(ctx.now, ctx.config, Step::Recreate);
