@@ -19,11 +19,7 @@ impl Default for Backoff {
     /// 2, 4, 8 s, then no more. The first delay exceeds the time in which a short outage
     /// of a mobile network heals by itself; the last keeps a dead peer cheap.
     fn default() -> Self {
-        Self {
-            base: Duration::from_secs(2),
-            cap: Duration::from_secs(8),
-            attempts: 3,
-        }
+        Self { base: Duration::from_secs(2), cap: Duration::from_secs(8), attempts: 3 }
     }
 }
 
@@ -37,9 +33,7 @@ impl Backoff {
     /// Monotone in `attempt`; never overflows, also for `u32::MAX`.
     pub fn nominal(&self, attempt: u32) -> Duration {
         let doublings = attempt.saturating_sub(1).min(31);
-        self.base
-            .saturating_mul(1_u32.checked_shl(doublings).unwrap_or(u32::MAX))
-            .min(self.cap)
+        self.base.saturating_mul(1_u32.checked_shl(doublings).unwrap_or(u32::MAX)).min(self.cap)
     }
 
     /// Returns the delay before attempt `attempt`, drawn between half of the nominal one
@@ -71,10 +65,7 @@ mod tests {
             let nominal = backoff.nominal(attempt);
             for _ in 0..200 {
                 let drawn = backoff.jittered(attempt, &mut rng);
-                assert!(
-                    drawn >= nominal / 2 && drawn <= nominal,
-                    "{drawn:?} of {nominal:?}"
-                );
+                assert!(drawn >= nominal / 2 && drawn <= nominal, "{drawn:?} of {nominal:?}");
             }
         }
     }

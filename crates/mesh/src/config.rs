@@ -128,15 +128,9 @@ mod tests {
     #[test]
     fn the_defaults_are_valid_and_broken_values_are_named() {
         assert_eq!(MeshConfig::default().validate(), Ok(()));
-        let none = MeshConfig {
-            setups_in_flight: 0,
-            ..MeshConfig::default()
-        };
+        let none = MeshConfig { setups_in_flight: 0, ..MeshConfig::default() };
         assert_eq!(none.validate(), Err(ConfigError::SetupsInFlight));
-        let zero = MeshConfig {
-            answer_timeout: Duration::ZERO,
-            ..MeshConfig::default()
-        };
+        let zero = MeshConfig { answer_timeout: Duration::ZERO, ..MeshConfig::default() };
         assert_eq!(zero.validate(), Err(ConfigError::ZeroDuration));
     }
 

@@ -49,11 +49,7 @@
 //! - *recreate*: close the peer connection and make a new one, with the next generation.
 //! - *sound*: connected, and packets arrive if the remote side has a microphone.
 //! - *reachable*: signalling is up on this side and the peer's is, too.
-#![warn(
-    clippy::indexing_slicing,
-    clippy::as_conversions,
-    clippy::arithmetic_side_effects
-)]
+#![warn(clippy::indexing_slicing, clippy::as_conversions, clippy::arithmetic_side_effects)]
 
 mod backoff;
 mod config;

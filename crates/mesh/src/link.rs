@@ -105,10 +105,7 @@ impl PeerLink {
     fn means(&self, ctx: &Context<'_>) -> Means {
         Means {
             reachable: self.is_reachable(ctx),
-            can_restart: self
-                .connection
-                .as_ref()
-                .is_some_and(|c| c.negotiation.is_settled()),
+            can_restart: self.connection.as_ref().is_some_and(|c| c.negotiation.is_settled()),
             has_relay: ctx.has_relay,
         }
     }
@@ -181,9 +178,7 @@ impl PeerLink {
             attempts: self.recovery.attempts(),
             trouble: self.recovery.trouble().cloned(),
             ever_connected: self.ever_connected,
-            level: connection
-                .and_then(|c| c.health.as_ref())
-                .map(health::Health::level),
+            level: connection.and_then(|c| c.health.as_ref()).map(health::Health::level),
             refused_candidates: connection.map_or(0, |c| c.refused_candidates),
         }
     }
@@ -217,9 +212,7 @@ impl PeerLink {
         } else {
             self.info.incarnation = before.incarnation;
             if info.sends_audio && !before.sends_audio {
-                if let Some(health) = self.connection.as_mut().and_then(|c| c.health.as_mut()) {
-                    health.expect_from(ctx.now);
-                }
+                self.expect_audio(ctx);
             }
         }
         self.on_reachability(ctx);
@@ -243,10 +236,14 @@ impl PeerLink {
     /// The machine slept: everything is looked at at once, and nothing is overdue.
     pub(crate) fn on_wake(&mut self, ctx: &mut Context<'_>) {
         self.revive(ctx);
+        self.expect_audio(ctx);
+        self.publish(ctx);
+    }
+
+    fn expect_audio(&mut self, ctx: &Context<'_>) {
         if let Some(health) = self.connection.as_mut().and_then(|c| c.health.as_mut()) {
             health.expect_from(ctx.now);
         }
-        self.publish(ctx);
     }
 
     /// Gives all that is under way its full time again.
@@ -265,8 +262,7 @@ impl PeerLink {
     /// *Retry*, or another reason from outside to begin again at once.
     pub(crate) fn on_retry(&mut self, ctx: &mut Context<'_>) {
         self.closed_on_purpose = false;
-        self.recovery
-            .restart(ctx.now, Trouble::NetworkChanged, true);
+        self.recovery.restart(ctx.now, Trouble::NetworkChanged, true);
         self.publish(ctx);
     }
 
@@ -275,8 +271,7 @@ impl PeerLink {
         let troubled = self.recovery.gave_up() || self.recovery.pending().is_some();
         let connected = self.state() == ConnectionState::Connected;
         if !self.closed_on_purpose && (troubled || (changed && connected)) {
-            self.recovery
-                .restart(ctx.now, Trouble::NetworkChanged, false);
+            self.recovery.restart(ctx.now, Trouble::NetworkChanged, false);
         }
         self.publish(ctx);
     }
@@ -309,12 +304,10 @@ impl PeerLink {
     }
 
     pub(crate) fn on_track(&mut self, ctx: &mut Context<'_>, pc: PcId) {
-        if let Some(connection) = self.connection.as_mut().filter(|c| c.pc == pc) {
-            if !connection.has_remote_track {
-                connection.has_remote_track = true;
-                ctx.out
-                    .event(Event::RemoteTrackAdded { peer: ctx.peer, pc });
-            }
+        let unannounced = |c: &&mut Connection| c.pc == pc && !c.has_remote_track;
+        if let Some(connection) = self.connection.as_mut().filter(unannounced) {
+            connection.has_remote_track = true;
+            ctx.out.event(Event::RemoteTrackAdded { peer: ctx.peer, pc });
         }
     }
 
@@ -380,30 +373,15 @@ impl PeerLink {
                 Wish::SendDescription { kind, offer, sdp } => {
                     let (generation, offer) = (Some(self.generation), Some(offer));
                     let signal = match kind {
-                        DescriptionKind::Offer => Signal::Offer {
-                            generation,
-                            offer,
-                            sdp,
-                        },
-                        DescriptionKind::Answer => Signal::Answer {
-                            generation,
-                            offer,
-                            sdp,
-                        },
+                        DescriptionKind::Offer => Signal::Offer { generation, offer, sdp },
+                        DescriptionKind::Answer => Signal::Answer { generation, offer, sdp },
                     };
                     self.send(ctx, signal);
                 }
                 Wish::SendCandidates(batch) => {
                     let (generation, offer) = (Some(self.generation), Some(batch.offer));
                     let candidates = batch.candidates;
-                    self.send(
-                        ctx,
-                        Signal::Candidates {
-                            generation,
-                            offer,
-                            candidates,
-                        },
-                    );
+                    self.send(ctx, Signal::Candidates { generation, offer, candidates });
                 }
                 Wish::Trouble(trouble) => self.on_trouble(ctx, trouble),
                 Wish::Sampled(sample) => self.on_sample(ctx, sample),
@@ -412,10 +390,7 @@ impl PeerLink {
     }
 
     fn send(&self, ctx: &mut Context<'_>, signal: Signal) {
-        ctx.out.command(Command::SendSignal {
-            to: ctx.peer,
-            signal,
-        });
+        ctx.out.command(Command::SendSignal { to: ctx.peer, signal });
     }
 
     fn on_trouble(&mut self, ctx: &Context<'_>, trouble: Trouble) {
@@ -439,16 +414,9 @@ impl PeerLink {
         };
         let verdict = health.on_sample(ctx.now, sample);
         let silent = expected && health.is_silent(ctx.now, ctx.config);
-        let level = if silent {
-            health.on_silent()
-        } else {
-            verdict.level
-        };
+        let level = if silent { health.on_silent() } else { verdict.level };
         if let Some(level) = level {
-            ctx.out.event(Event::QualityChanged {
-                peer: ctx.peer,
-                level,
-            });
+            ctx.out.event(Event::QualityChanged { peer: ctx.peer, level });
         }
         if connected && silent {
             self.on_trouble(ctx, Trouble::NoInboundAudio);
@@ -463,10 +431,7 @@ impl PeerLink {
             recovery::Action::GiveUp(trouble) => {
                 self.setup = Setup::Idle;
                 self.offer_due = None;
-                ctx.out.event(Event::ConnectionFailed {
-                    peer: ctx.peer,
-                    trouble,
-                });
+                ctx.out.event(Event::ConnectionFailed { peer: ctx.peer, trouble });
             }
         }
     }
@@ -503,21 +468,13 @@ impl PeerLink {
         kind: OfferKind,
         relay_only: bool,
     ) {
-        self.send(
-            ctx,
-            Signal::RequestOffer {
-                generation,
-                kind,
-                relay_only,
-            },
-        );
+        self.send(ctx, Signal::RequestOffer { generation, kind, relay_only });
     }
 
     fn ask_for_first_offer(&mut self, ctx: &mut Context<'_>) {
         if self.offer_requests >= ctx.config.offer_requests {
             self.offer_due = None;
-            self.recovery
-                .on_trouble(ctx.now, ctx.config, Trouble::NoOffer);
+            self.recovery.on_trouble(ctx.now, ctx.config, Trouble::NoOffer);
             return;
         }
         self.offer_requests = self.offer_requests.saturating_add(1);
@@ -556,8 +513,7 @@ impl PeerLink {
 
     fn close(&mut self, ctx: &mut Context<'_>) {
         if let Some(connection) = self.connection.take() {
-            ctx.out
-                .command(Command::ClosePeerConnection { pc: connection.pc });
+            ctx.out.command(Command::ClosePeerConnection { pc: connection.pc });
         }
     }
 
@@ -585,12 +541,7 @@ impl PeerLink {
         if from != to {
             let trouble = self.recovery.trouble().cloned();
             tracing::debug!(peer = %ctx.peer, %from, %to, ?trouble, "link state");
-            ctx.out.event(Event::ConnectionStateChanged {
-                peer: ctx.peer,
-                from,
-                to,
-                trouble,
-            });
+            ctx.out.event(Event::ConnectionStateChanged { peer: ctx.peer, from, to, trouble });
         }
     }
 }

@@ -103,27 +103,11 @@ impl Mesh {
         seed: Seed,
         now: Timestamp,
     ) -> Self {
-        let config = if config.validate().is_ok() {
-            config
-        } else {
-            MeshConfig::default()
-        };
-        let shared = Shared {
-            config,
-            signalling_up: true,
-            has_relay: false,
-            out: Outbox::default(),
-        };
+        let config = if config.validate().is_ok() { config } else { MeshConfig::default() };
+        let shared =
+            Shared { config, signalling_up: true, has_relay: false, out: Outbox::default() };
         let (links, counters) = (BTreeMap::new(), Counters::default());
-        Self {
-            local,
-            incarnation,
-            seed,
-            links,
-            shared,
-            counters,
-            awake_since: now,
-        }
+        Self { local, incarnation, seed, links, shared, counters, awake_since: now }
     }
 
     /// Feeds one input. Never fails: what fits nothing is dropped and counted.
@@ -182,10 +166,7 @@ impl Mesh {
     pub fn handle_timeout(&mut self, now: Timestamp) {
         self.check_wake(now);
         self.for_each(now, |link, ctx| {
-            if link
-                .deadline(ctx.signalling_up, ctx.config)
-                .is_some_and(|due| ctx.now >= due.at)
-            {
+            if link.deadline(ctx.signalling_up, ctx.config).is_some_and(|due| ctx.now >= due.at) {
                 link.on_timeout(ctx);
             }
         });
@@ -200,10 +181,7 @@ impl Mesh {
     /// Returns when to call [`Mesh::handle_timeout`], and why.
     pub fn poll_timeout(&self) -> Option<Deadline> {
         let up = self.shared.signalling_up;
-        self.links
-            .values()
-            .filter_map(|link| link.deadline(up, &self.shared.config))
-            .min()
+        self.links.values().filter_map(|link| link.deadline(up, &self.shared.config)).min()
     }
 
     /// Returns the public state of the link to `peer`.
@@ -213,20 +191,14 @@ impl Mesh {
 
     /// Describes every link, in the order of ids.
     pub fn snapshot(&self) -> Vec<LinkSnapshot> {
-        self.links
-            .iter()
-            .map(|(peer, link)| link.snapshot(*peer))
-            .collect()
+        self.links.iter().map(|(peer, link)| link.snapshot(*peer)).collect()
     }
 
     /// Returns what was dropped by rule.
     pub fn counters(&self) -> Counters {
         let links: u64 = self.links.values().map(|link| link.dropped_signals).sum();
         let dropped_signals = self.counters.dropped_signals.saturating_add(links);
-        Counters {
-            dropped_signals,
-            ..self.counters
-        }
+        Counters { dropped_signals, ..self.counters }
     }
 
     fn on_seen(&mut self, now: Timestamp, peer: PeerId, info: PeerInfo) {

@@ -82,11 +82,7 @@ fn eight_that_join_at_once_connect_with_one_offer_per_pair_and_no_retry() {
         world.run_until(5 * SECOND, World::all_connected);
         world.run_for(20 * SECOND);
         assert_eq!(world.tally.peer_connections, 56, "seed {seed}");
-        assert_eq!(
-            (world.tally.offers, world.tally.answers),
-            (28, 28),
-            "seed {seed}"
-        );
+        assert_eq!((world.tally.offers, world.tally.answers), (28, 28), "seed {seed}");
         assert_eq!(world.tally.descriptions_set, 112, "seed {seed}");
     }
 }
@@ -132,15 +128,10 @@ fn a_peer_that_never_offers_ends_in_failed_permanent_and_an_offer_revives_it() {
     world.run_until(120 * SECOND, |world| {
         world.state(0, 1) == Some(ConnectionState::FailedPermanent)
     });
-    let failed = world.nodes[0].events.iter().any(|event| {
-        matches!(
-            event,
-            Event::ConnectionFailed {
-                trouble: Trouble::NoOffer,
-                ..
-            }
-        )
-    });
+    let failed = world.nodes[0]
+        .events
+        .iter()
+        .any(|event| matches!(event, Event::ConnectionFailed { trouble: Trouble::NoOffer, .. }));
     assert!(failed, "{:?}", world.nodes[0].events);
     world.introduce(1, 0);
     world.run_until(5 * SECOND, World::all_connected);
@@ -156,11 +147,7 @@ fn any_one_lost_message_costs_time_but_not_the_connection() {
             let mut count = 0;
             world.set_rule(move |_, _, _| {
                 count += 1;
-                if count == lost + 1 {
-                    Fate::Drop
-                } else {
-                    Fate::Deliver
-                }
+                if count == lost + 1 { Fate::Drop } else { Fate::Deliver }
             });
             world.join_all();
             world.run_until(30 * SECOND, World::all_connected);
@@ -226,17 +213,10 @@ fn an_answer_to_another_offer_is_dropped() {
         (generation.map(Generation::next), Some(OfferId(1))),
         (Some(Generation(0)), Some(OfferId(1))),
     ] {
-        let signal = Signal::Answer {
-            generation,
-            offer,
-            sdp: "answer 99".into(),
-        };
+        let signal = Signal::Answer { generation, offer, sdp: "answer 99".into() };
         world.input(1, Input::SignalReceived { from, signal });
     }
-    assert_eq!(
-        world.nodes[1].mesh.snapshot()[0].signaling_state,
-        "have-local-offer"
-    );
+    assert_eq!(world.nodes[1].mesh.snapshot()[0].signaling_state, "have-local-offer");
     assert_eq!(world.nodes[1].mesh.counters().dropped_signals, 3);
 }
 
@@ -258,11 +238,7 @@ fn candidates_that_overtake_their_offer_are_kept_but_only_so_many() {
         candidates: (0..10_000).map(candidate).collect(),
     };
     world.input(0, Input::SignalReceived { from, signal });
-    let signal = Signal::Offer {
-        generation,
-        offer: Some(OfferId(1)),
-        sdp: "offer 77".into(),
-    };
+    let signal = Signal::Offer { generation, offer: Some(OfferId(1)), sdp: "offer 77".into() };
     world.input(0, Input::SignalReceived { from, signal });
     world.run_for(3 * SECOND);
     assert_eq!(world.nodes[0].mesh.snapshot()[0].refused_candidates, 0);
@@ -279,11 +255,7 @@ fn an_offer_of_an_old_generation_is_answered_with_stale_once() {
     let from = world.nodes[1].id;
     for _ in 0..5 {
         let generation = Some(first_generation(&world));
-        let signal = Signal::Offer {
-            generation,
-            offer: Some(OfferId(1)),
-            sdp: "offer 5".into(),
-        };
+        let signal = Signal::Offer { generation, offer: Some(OfferId(1)), sdp: "offer 5".into() };
         world.input(0, Input::SignalReceived { from, signal });
     }
     assert_eq!(world.tally.stale, 1);
@@ -299,13 +271,8 @@ fn a_side_that_is_behind_catches_up() {
         world.run_until(3 * SECOND, World::all_connected);
         let generation = first_generation(&world).next().next();
         let from = world.nodes[ahead].id;
-        world.input(
-            1 - ahead,
-            Input::SignalReceived {
-                from,
-                signal: Signal::Stale { generation },
-            },
-        );
+        world
+            .input(1 - ahead, Input::SignalReceived { from, signal: Signal::Stale { generation } });
         world.run_for(SECOND / 100);
         world.run_until(20 * SECOND, World::all_connected);
         assert!(world.nodes[0].mesh.snapshot()[0].generation >= generation);
@@ -336,16 +303,10 @@ fn a_message_for_the_page_before_the_reload_is_dropped() {
     let old = world.nodes[1].mesh.snapshot()[0].generation;
     world.reload(0);
     let from = world.nodes[1].id;
-    let signal = Signal::Offer {
-        generation: Some(old),
-        offer: Some(OfferId(1)),
-        sdp: "offer 3".into(),
-    };
+    let signal =
+        Signal::Offer { generation: Some(old), offer: Some(OfferId(1)), sdp: "offer 3".into() };
     world.input(0, Input::SignalReceived { from, signal });
-    assert!(
-        world.nodes[0].pcs.is_empty(),
-        "no peer connection for the past"
-    );
+    assert!(world.nodes[0].pcs.is_empty(), "no peer connection for the past");
     world.run_until(3 * SECOND, World::all_connected);
 }
 
@@ -358,11 +319,7 @@ fn who_left_leaves_nothing_behind() {
     world.input(0, Input::PeerLeft { peer: gone });
     assert_eq!(world.state(0, 2), None);
     assert_eq!(world.nodes[0].pcs.len(), 1);
-    let signal = Signal::Offer {
-        generation: None,
-        offer: None,
-        sdp: "offer 1".into(),
-    };
+    let signal = Signal::Offer { generation: None, offer: None, sdp: "offer 1".into() };
     world.input(0, Input::SignalReceived { from: gone, signal });
     assert_eq!(world.state(0, 2), None);
     assert_eq!(world.nodes[0].mesh.counters().unknown_sender, 1);
@@ -386,10 +343,7 @@ fn crossing_ice_restarts_end_connected() {
         }
         world.run_for(15 * SECOND);
         assert!(world.all_connected(), "seed {seed}");
-        assert_eq!(
-            world.tally.peer_connections, 2,
-            "seed {seed}: nothing was recreated"
-        );
+        assert_eq!(world.tally.peer_connections, 2, "seed {seed}: nothing was recreated");
         for n in [0, 1] {
             assert_eq!(world.nodes[n].mesh.snapshot()[0].signaling_state, "stable");
         }
@@ -402,11 +356,7 @@ fn the_polite_side_never_makes_the_first_offer() {
     world.introduce(0, 1);
     let from = world.nodes[1].id;
     let generation = Some(first_generation(&world));
-    let signal = Signal::Offer {
-        generation,
-        offer: Some(OfferId(1)),
-        sdp: "offer 50".into(),
-    };
+    let signal = Signal::Offer { generation, offer: Some(OfferId(1)), sdp: "offer 50".into() };
     world.input(0, Input::SignalReceived { from, signal });
     let pc = *world.nodes[0].pcs.keys().next().unwrap();
     world.input(0, Input::NegotiationNeeded { pc });
@@ -424,9 +374,7 @@ fn a_short_outage_heals_without_a_new_peer_connection() {
         world.run_until(3 * SECOND, World::all_connected);
         world.run_for(10 * SECOND);
         world.block(0, 1);
-        world.run_until(5 * SECOND, |w| {
-            w.state(0, 1) != Some(ConnectionState::Connected)
-        });
+        world.run_until(5 * SECOND, |w| w.state(0, 1) != Some(ConnectionState::Connected));
         world.unblock();
         world.run_until(5 * SECOND, World::all_connected);
         assert_eq!(world.tally.peer_connections, 2, "seed {seed}");
@@ -442,22 +390,14 @@ fn a_dead_path_goes_down_the_ladder_on_both_sides_and_retry_brings_it_back() {
         world.run_for(10 * SECOND);
         world.block(0, 1);
         let failed = Some(ConnectionState::FailedPermanent);
-        world.run_until(120 * SECOND, |w| {
-            w.state(0, 1) == failed && w.state(1, 0) == failed
-        });
+        world.run_until(120 * SECOND, |w| w.state(0, 1) == failed && w.state(1, 0) == failed);
         for (at, of) in [(0, 1), (1, 0)] {
             let permanent = |event: &&Event| matches!(event, Event::ConnectionFailed { .. });
             assert_eq!(world.nodes[at].events.iter().filter(permanent).count(), 1);
             assert!(world.events_of(at, of).contains(&ConnectionState::Failed));
         }
-        assert_eq!(
-            world.events_of(2, 0).last(),
-            Some(&ConnectionState::Connected)
-        );
-        assert_eq!(
-            world.events_of(2, 1).last(),
-            Some(&ConnectionState::Connected)
-        );
+        assert_eq!(world.events_of(2, 0).last(), Some(&ConnectionState::Connected));
+        assert_eq!(world.events_of(2, 1).last(), Some(&ConnectionState::Connected));
         world.unblock();
         let peer = world.nodes[1 - retrying].id;
         world.input(retrying, Input::RetryRequested { peer });
@@ -477,10 +417,7 @@ fn three_attempts_are_made_and_no_more() {
         let states = world.events_of(n, 1 - n);
         let begins = |pair: &&[ConnectionState]| {
             pair[1] == ConnectionState::Connecting
-                && matches!(
-                    pair[0],
-                    ConnectionState::Disconnected | ConnectionState::Failed
-                )
+                && matches!(pair[0], ConnectionState::Disconnected | ConnectionState::Failed)
         };
         assert_eq!(states.windows(2).filter(begins).count(), 3, "{states:?}");
     }
@@ -507,9 +444,7 @@ fn fresh_ice_servers_end_failed_permanent() {
     world.run_until(3 * SECOND, World::all_connected);
     world.block(0, 1);
     let failed = Some(ConnectionState::FailedPermanent);
-    world.run_until(120 * SECOND, |w| {
-        w.state(0, 1) == failed && w.state(1, 0) == failed
-    });
+    world.run_until(120 * SECOND, |w| w.state(0, 1) == failed && w.state(1, 0) == failed);
     world.unblock();
     world.input(0, Input::IceServersChanged { has_relay: true });
     world.run_until(10 * SECOND, World::all_connected);
@@ -522,9 +457,7 @@ fn online_ends_failed_permanent() {
     world.run_until(3 * SECOND, World::all_connected);
     world.block(0, 1);
     let failed = Some(ConnectionState::FailedPermanent);
-    world.run_until(120 * SECOND, |w| {
-        w.state(0, 1) == failed && w.state(1, 0) == failed
-    });
+    world.run_until(120 * SECOND, |w| w.state(0, 1) == failed && w.state(1, 0) == failed);
     world.unblock();
     world.input(1, Input::NetworkOnline);
     world.run_until(12 * SECOND, World::all_connected);
@@ -538,9 +471,7 @@ fn a_connection_that_nobody_hears_goes_down_the_ladder() {
     world.run_for(10 * SECOND);
     // Packets of node 1 stop, while the room says that it has a microphone.
     world.nodes[1].microphone = false;
-    world.run_until(10 * SECOND, |w| {
-        w.state(0, 1) == Some(ConnectionState::Disconnected)
-    });
+    world.run_until(10 * SECOND, |w| w.state(0, 1) == Some(ConnectionState::Disconnected));
     world.nodes[1].microphone = true;
     world.run_until(10 * SECOND, World::all_connected);
 }
@@ -564,9 +495,7 @@ fn a_peer_without_a_microphone_is_not_expected_to_be_heard() {
 #[test]
 fn ice_that_never_begins_is_recreated_at_once() {
     let mut world = World::pair(2);
-    world.set_rule(drop_first(4, |signal| {
-        matches!(signal, Signal::Candidates { .. })
-    }));
+    world.set_rule(drop_first(4, |signal| matches!(signal, Signal::Candidates { .. })));
     world.join_all();
     let time = world.run_until(30 * SECOND, World::all_connected);
     assert!(time < 8 * SECOND, "{time:?}");
@@ -583,16 +512,8 @@ fn a_refused_description_is_recreated_and_then_given_up() {
         offer: Some(OfferId(1)),
         sdp: "garbage".into(),
     };
-    world.input(
-        0,
-        Input::SignalReceived {
-            from,
-            signal: garbage(generation),
-        },
-    );
-    world.run_until(120 * SECOND, |w| {
-        w.state(0, 1) == Some(ConnectionState::FailedPermanent)
-    });
+    world.input(0, Input::SignalReceived { from, signal: garbage(generation) });
+    world.run_until(120 * SECOND, |w| w.state(0, 1) == Some(ConnectionState::FailedPermanent));
     assert!(world.tally.requests >= 3);
 }
 
@@ -627,10 +548,7 @@ fn no_attempt_is_spent_while_the_peer_cannot_be_reached() {
     world.block(0, 1);
     world.run_for(300 * SECOND);
     for n in [0, 1] {
-        assert_ne!(
-            world.state(n, 1 - n),
-            Some(ConnectionState::FailedPermanent)
-        );
+        assert_ne!(world.state(n, 1 - n), Some(ConnectionState::FailedPermanent));
         assert_eq!(world.nodes[n].mesh.snapshot()[0].attempts, 0);
     }
     world.unblock();
@@ -646,13 +564,7 @@ fn signalling_that_breaks_in_mid_negotiation_is_made_up_for() {
         let mut world = World::pair(seed);
         let up = std::rc::Rc::new(std::cell::Cell::new(true));
         let gate = std::rc::Rc::clone(&up);
-        world.set_rule(move |_, _, _| {
-            if gate.get() {
-                Fate::Deliver
-            } else {
-                Fate::Drop
-            }
-        });
+        world.set_rule(move |_, _, _| if gate.get() { Fate::Deliver } else { Fate::Drop });
         world.join_all();
         world.run_for(Duration::from_millis(seed * 4));
         up.set(false);
@@ -675,10 +587,7 @@ fn a_peer_that_is_away_is_disconnected_not_failed() {
     world.run_until(3 * SECOND, World::all_connected);
     world.crash(1);
     let peer = world.nodes[1].id;
-    let info = PeerInfo {
-        present: false,
-        ..world.info(1)
-    };
+    let info = PeerInfo { present: false, ..world.info(1) };
     world.input(0, Input::PeerSeen { peer, info });
     world.run_for(25 * SECOND);
     assert!(matches!(
@@ -705,10 +614,7 @@ fn a_machine_that_slept_looks_at_every_link_at_once() {
     }
     world.run_for(10 * SECOND);
     assert!(world.all_connected());
-    assert_eq!(
-        world.tally.offers, 3,
-        "a sound link is not renegotiated because of a nap"
-    );
+    assert_eq!(world.tally.offers, 3, "a sound link is not renegotiated because of a nap");
 }
 
 #[test]
@@ -755,11 +661,7 @@ fn a_counterpart_that_counts_nothing_can_still_connect() {
     let mut world = World::pair(11);
     world.introduce(0, 1);
     let from = world.nodes[1].id;
-    let signal = Signal::Offer {
-        generation: None,
-        offer: None,
-        sdp: "offer 500".into(),
-    };
+    let signal = Signal::Offer { generation: None, offer: None, sdp: "offer 500".into() };
     world.input(0, Input::SignalReceived { from, signal });
     let answered = std::rc::Rc::new(std::cell::Cell::new(false));
     let seen = std::rc::Rc::clone(&answered);
@@ -779,11 +681,7 @@ fn an_unknown_request_for_the_polite_side_does_no_harm() {
     let from = world.nodes[1].id;
     for kind in [OfferKind::Any, OfferKind::IceRestart] {
         let generation = first_generation(&world).next();
-        let signal = Signal::RequestOffer {
-            generation,
-            kind,
-            relay_only: false,
-        };
+        let signal = Signal::RequestOffer { generation, kind, relay_only: false };
         world.input(0, Input::SignalReceived { from, signal });
     }
     world.run_for(5 * SECOND);
@@ -797,10 +695,7 @@ fn an_incarnation_that_falls_is_ignored() {
     world.join_all();
     world.run_until(3 * SECOND, World::all_connected);
     let peer = world.nodes[0].id;
-    let info = PeerInfo {
-        incarnation: Incarnation(0),
-        ..world.info(0)
-    };
+    let info = PeerInfo { incarnation: Incarnation(0), ..world.info(0) };
     world.input(1, Input::PeerSeen { peer, info });
     world.run_for(5 * SECOND);
     assert!(world.all_connected());

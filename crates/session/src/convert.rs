@@ -10,153 +10,62 @@ use openstudio_wire::{
 /// Returns the message that carries `signal` from `from` to `to`.
 pub(crate) fn to_message(from: PeerId, to: PeerId, signal: Signal) -> ClientMessage {
     match signal {
-        Signal::Offer {
-            generation,
-            offer: offer_id,
-            sdp,
-        } => ClientMessage::Offer(Description {
-            from,
-            to,
-            sdp,
-            generation,
-            offer_id,
-        }),
-        Signal::Answer {
-            generation,
-            offer: offer_id,
-            sdp,
-        } => ClientMessage::Answer(Description {
-            from,
-            to,
-            sdp,
-            generation,
-            offer_id,
-        }),
-        Signal::Candidates {
-            generation,
-            offer,
-            candidates,
-        } => ClientMessage::IceCandidates(CandidateBatch {
-            from,
-            to,
-            candidates: candidates.into_iter().map(candidate_to_wire).collect(),
-            generation: generation.unwrap_or_default(),
-            offer_id: offer.unwrap_or_default(),
-        }),
-        Signal::RequestOffer {
-            generation,
-            kind,
-            relay_only,
-        } => {
+        Signal::Offer { generation, offer: offer_id, sdp } => {
+            ClientMessage::Offer(Description { from, to, sdp, generation, offer_id })
+        }
+        Signal::Answer { generation, offer: offer_id, sdp } => {
+            ClientMessage::Answer(Description { from, to, sdp, generation, offer_id })
+        }
+        Signal::Candidates { generation, offer, candidates } => {
+            ClientMessage::IceCandidates(CandidateBatch {
+                from,
+                to,
+                candidates: candidates.into_iter().map(candidate_to_wire).collect(),
+                generation: generation.unwrap_or_default(),
+                offer_id: offer.unwrap_or_default(),
+            })
+        }
+        Signal::RequestOffer { generation, kind, relay_only } => {
             let kind = match kind {
                 OfferKind::Any => OfferRequestKind::Offer,
                 OfferKind::IceRestart => OfferRequestKind::IceRestart,
             };
-            ClientMessage::RequestOffer(OfferRequest {
-                from,
-                to,
-                generation,
-                kind,
-                relay_only,
-            })
+            ClientMessage::RequestOffer(OfferRequest { from, to, generation, kind, relay_only })
         }
-        Signal::Stale { generation } => ClientMessage::Stale(StaleNotice {
-            from,
-            to,
-            generation,
-        }),
+        Signal::Stale { generation } => ClientMessage::Stale(StaleNotice { from, to, generation }),
     }
 }
 
 /// Returns the signal that a message carries, with its sender; `None` if it carries none.
 pub(crate) fn to_signal(message: ServerMessage) -> Option<(PeerId, Signal)> {
-    let signal = match message {
-        ServerMessage::Offer(Description {
-            from,
-            sdp,
-            generation,
-            offer_id,
-            ..
-        }) => (
-            from,
-            Signal::Offer {
-                generation,
-                offer: offer_id,
-                sdp,
-            },
-        ),
-        ServerMessage::Answer(Description {
-            from,
-            sdp,
-            generation,
-            offer_id,
-            ..
-        }) => (
-            from,
-            Signal::Answer {
-                generation,
-                offer: offer_id,
-                sdp,
-            },
-        ),
-        ServerMessage::IceCandidate(CandidateMessage {
-            from,
-            candidate,
-            generation,
-            offer_id,
-            ..
-        }) => {
+    match message {
+        ServerMessage::Offer(Description { from, sdp, generation, offer_id: offer, .. }) => {
+            Some((from, Signal::Offer { generation, offer, sdp }))
+        }
+        ServerMessage::Answer(Description { from, sdp, generation, offer_id: offer, .. }) => {
+            Some((from, Signal::Answer { generation, offer, sdp }))
+        }
+        ServerMessage::IceCandidate(message) => {
+            let CandidateMessage { from, candidate, generation, offer_id: offer, .. } = message;
             let candidates = vec![candidate_from_wire(candidate)];
-            (
-                from,
-                Signal::Candidates {
-                    generation,
-                    offer: offer_id,
-                    candidates,
-                },
-            )
+            Some((from, Signal::Candidates { generation, offer, candidates }))
         }
-        ServerMessage::IceCandidates(CandidateBatch {
-            from,
-            candidates,
-            generation,
-            offer_id,
-            ..
-        }) => {
-            let candidates = candidates.into_iter().map(candidate_from_wire).collect();
-            let (generation, offer) = (Some(generation), Some(offer_id));
-            (
-                from,
-                Signal::Candidates {
-                    generation,
-                    offer,
-                    candidates,
-                },
-            )
+        ServerMessage::IceCandidates(batch) => {
+            let candidates = batch.candidates.into_iter().map(candidate_from_wire).collect();
+            let (generation, offer) = (Some(batch.generation), Some(batch.offer_id));
+            Some((batch.from, Signal::Candidates { generation, offer, candidates }))
         }
-        ServerMessage::RequestOffer(OfferRequest {
-            from,
-            generation,
-            kind,
-            relay_only,
-            ..
-        }) => {
+        ServerMessage::RequestOffer(request) => {
+            let OfferRequest { from, generation, kind, relay_only, .. } = request;
             let kind = match kind {
                 OfferRequestKind::Offer => OfferKind::Any,
                 OfferRequestKind::IceRestart => OfferKind::IceRestart,
             };
-            (
-                from,
-                Signal::RequestOffer {
-                    generation,
-                    kind,
-                    relay_only,
-                },
-            )
+            Some((from, Signal::RequestOffer { generation, kind, relay_only }))
         }
-        ServerMessage::Stale(StaleNotice {
-            from, generation, ..
-        }) => (from, Signal::Stale { generation }),
+        ServerMessage::Stale(StaleNotice { from, generation, .. }) => {
+            Some((from, Signal::Stale { generation }))
+        }
         ServerMessage::Welcome { .. }
         | ServerMessage::Registered { .. }
         | ServerMessage::Pong { .. }
@@ -172,9 +81,8 @@ pub(crate) fn to_signal(message: ServerMessage) -> Option<(PeerId, Signal)> {
         | ServerMessage::InviteToken { .. }
         | ServerMessage::RoomEnded { .. }
         | ServerMessage::GoingAway { .. }
-        | ServerMessage::Error { .. } => return None,
-    };
-    Some(signal)
+        | ServerMessage::Error { .. } => None,
+    }
 }
 
 /// Returns what the mesh needs to know of a participant.
@@ -188,31 +96,11 @@ pub(crate) fn to_peer_info(participant: &Participant) -> PeerInfo {
 }
 
 fn candidate_to_wire(candidate: IceCandidate) -> Candidate {
-    let IceCandidate {
-        candidate,
-        sdp_mid,
-        sdp_m_line_index,
-        username_fragment,
-    } = candidate;
-    Candidate {
-        candidate,
-        sdp_mid,
-        sdp_m_line_index,
-        username_fragment,
-    }
+    let IceCandidate { candidate, sdp_mid, sdp_m_line_index, username_fragment } = candidate;
+    Candidate { candidate, sdp_mid, sdp_m_line_index, username_fragment }
 }
 
 fn candidate_from_wire(candidate: Candidate) -> IceCandidate {
-    let Candidate {
-        candidate,
-        sdp_mid,
-        sdp_m_line_index,
-        username_fragment,
-    } = candidate;
-    IceCandidate {
-        candidate,
-        sdp_mid,
-        sdp_m_line_index,
-        username_fragment,
-    }
+    let Candidate { candidate, sdp_mid, sdp_m_line_index, username_fragment } = candidate;
+    IceCandidate { candidate, sdp_mid, sdp_m_line_index, username_fragment }
 }

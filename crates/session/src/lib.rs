@@ -18,11 +18,7 @@
 //! - A broken socket never closes a peer connection.
 //! - At most one socket is open or being opened; what an older one still says is ignored.
 //! - After [`Event::Ended`] nothing comes out any more but the closing of what was open.
-#![warn(
-    clippy::indexing_slicing,
-    clippy::as_conversions,
-    clippy::arithmetic_side_effects
-)]
+#![warn(clippy::indexing_slicing, clippy::as_conversions, clippy::arithmetic_side_effects)]
 
 mod config;
 mod convert;

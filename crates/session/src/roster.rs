@@ -44,12 +44,8 @@ impl Roster {
         for participant in participants {
             difference.changed.extend(self.put(participant));
         }
-        let missing: Vec<PeerId> = self
-            .seats
-            .keys()
-            .filter(|peer| !listed.contains(peer))
-            .copied()
-            .collect();
+        let missing: Vec<PeerId> =
+            self.seats.keys().filter(|peer| !listed.contains(peer)).copied().collect();
         for peer in missing {
             if complete {
                 self.seats.remove(&peer);
@@ -91,12 +87,8 @@ impl Roster {
 
     /// Takes out everybody who is away. Returns who that was.
     pub(crate) fn drop_absent(&mut self) -> Vec<PeerId> {
-        let gone: Vec<PeerId> = self
-            .seats
-            .values()
-            .filter(|seat| !seat.present)
-            .map(|seat| seat.peer_id)
-            .collect();
+        let gone: Vec<PeerId> =
+            self.seats.values().filter(|seat| !seat.present).map(|seat| seat.peer_id).collect();
         self.seats.retain(|_, seat| seat.present);
         gone
     }
@@ -141,10 +133,7 @@ mod tests {
     fn a_change_older_than_the_roster_changes_nothing() {
         let mut roster = Roster::default();
         roster.apply_snapshot(5, true, vec![seat(1)]);
-        let muted = Participant {
-            muted: true,
-            ..seat(1)
-        };
+        let muted = Participant { muted: true, ..seat(1) };
         assert_eq!(roster.apply(5, muted.clone()), None);
         assert_eq!(roster.apply(6, muted.clone()), Some(muted));
     }
@@ -154,9 +143,6 @@ mod tests {
         let mut roster = Roster::default();
         roster.apply_snapshot(1, true, vec![seat(1)]);
         assert_eq!(roster.apply(2, seat(1)), None);
-        assert_eq!(
-            roster.apply_snapshot(3, true, vec![seat(1)]),
-            Difference::default()
-        );
+        assert_eq!(roster.apply_snapshot(3, true, vec![seat(1)]), Difference::default());
     }
 }

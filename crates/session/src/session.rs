@@ -22,17 +22,9 @@ use crate::socket::{Action, Socket};
 #[derive(Debug, Clone, PartialEq)]
 enum Intent {
     Nothing,
-    Start {
-        name: Option<DisplayName>,
-    },
-    Join {
-        room: RoomId,
-        invite: Option<Token>,
-        name: Option<DisplayName>,
-    },
-    Resume {
-        token: Token,
-    },
+    Start { name: Option<DisplayName> },
+    Join { room: RoomId, invite: Option<Token>, name: Option<DisplayName> },
+    Resume { token: Token },
 }
 
 /// The seat that the server gave.
@@ -194,10 +186,7 @@ impl Session {
             own(self.socket.deadline(), DeadlineReason::Socket),
             own(self.lookup_at, DeadlineReason::RoomLookup),
             own(self.rebuild_due, DeadlineReason::Rebuild),
-            mesh.map(|due| Deadline {
-                at: due.at,
-                reason: DeadlineReason::Mesh(due.reason),
-            }),
+            mesh.map(|due| Deadline { at: due.at, reason: DeadlineReason::Mesh(due.reason) }),
         ]
         .into_iter()
         .flatten()
@@ -218,10 +207,7 @@ impl Session {
 
     fn set_muted(&mut self, muted: bool) {
         self.muted = muted;
-        self.send(&ClientMessage::Mute {
-            peer_id: None,
-            muted,
-        });
+        self.send(&ClientMessage::Mute { peer_id: None, muted });
     }
 
     fn set_microphone(&mut self, available: bool) {
@@ -251,17 +237,11 @@ impl Session {
             return;
         }
         if let Some(seat) = &self.seat {
-            let message = ClientMessage::Resume {
-                token: seat.token.clone(),
-                fresh: false,
-            };
+            let message = ClientMessage::Resume { token: seat.token.clone(), fresh: false };
             return self.send_on(socket, &message);
         }
         if let Intent::Resume { token } = &self.intent {
-            let message = ClientMessage::Resume {
-                token: token.clone(),
-                fresh: true,
-            };
+            let message = ClientMessage::Resume { token: token.clone(), fresh: true };
             return self.send_on(socket, &message);
         }
         self.send_on(socket, &ClientMessage::Register { peer_id: self.me });
@@ -274,12 +254,7 @@ impl Session {
             Intent::Join { room, invite, name } => (Some(*room), invite.clone(), name.clone()),
             Intent::Nothing | Intent::Resume { .. } => return,
         };
-        let message = ClientMessage::CreateOrJoinRoom {
-            room_id,
-            role: None,
-            invite_token,
-            name,
-        };
+        let message = ClientMessage::CreateOrJoinRoom { room_id, role: None, invite_token, name };
         if let Some(socket) = self.socket.open_id() {
             self.send_on(socket, &message);
         }
@@ -294,13 +269,7 @@ impl Session {
             Some(CloseCode::RoomEnded) => self.end(now, EndReason::RoomEnded),
             Some(CloseCode::Policy) => {
                 let message = "The server refuses this browser: too many errors.".to_owned();
-                self.end(
-                    now,
-                    EndReason::Refused {
-                        code: ErrorCode::RateLimited,
-                        message,
-                    },
-                );
+                self.end(now, EndReason::Refused { code: ErrorCode::RateLimited, message });
             }
             Some(CloseCode::GoingAway | CloseCode::TooSlow) | None => self.on_lost(now),
         }
@@ -320,10 +289,7 @@ impl Session {
     }
 
     fn send_on(&mut self, socket: SocketId, message: &ClientMessage) {
-        self.out.push_back(Output::SendText {
-            socket,
-            text: message.to_json(),
-        });
+        self.out.push_back(Output::SendText { socket, text: message.to_json() });
     }
 
     // ----- the server
@@ -341,36 +307,16 @@ impl Session {
 
     fn on_message(&mut self, now: Timestamp, message: ServerMessage) {
         match message {
-            ServerMessage::RoomCreated {
-                room_id,
-                seat,
-                seq,
-                participants,
-                ..
-            }
-            | ServerMessage::RoomJoined {
-                room_id,
-                seat,
-                seq,
-                participants,
-            } => {
+            ServerMessage::RoomCreated { room_id, seat, seq, participants, .. }
+            | ServerMessage::RoomJoined { room_id, seat, seq, participants } => {
                 self.on_seat(now, self.me, room_id, seat);
                 self.on_snapshot(now, seq, true, participants);
                 self.on_entered(now);
             }
-            ServerMessage::Resumed {
-                peer_id,
-                room_id,
-                seat,
-            } => {
+            ServerMessage::Resumed { peer_id, room_id, seat } => {
                 self.on_seat(now, peer_id, room_id, seat);
             }
-            ServerMessage::Snapshot {
-                seq,
-                complete,
-                participants,
-                ..
-            } => {
+            ServerMessage::Snapshot { seq, complete, participants, .. } => {
                 self.on_snapshot(now, seq, complete, participants);
                 self.on_entered(now);
             }
@@ -380,42 +326,23 @@ impl Session {
                 let changed = self.roster.apply(seq, participant);
                 self.on_changed(now, changed);
             }
-            ServerMessage::Mute {
-                peer_id,
-                muted,
-                seq,
-                ..
-            } => {
+            ServerMessage::Mute { peer_id, muted, seq, .. } => {
                 let changed = self.roster.apply_mute(seq, peer_id, muted);
                 self.on_changed(now, changed);
             }
-            ServerMessage::PeerLeft {
-                peer_id,
-                reason,
-                seq,
-            } => {
+            ServerMessage::PeerLeft { peer_id, reason, seq } => {
                 if peer_id != self.me && self.roster.remove(seq, peer_id) {
                     self.on_gone(now, peer_id, reason);
                 }
             }
-            ServerMessage::InviteToken {
-                invite_token: token,
-                role,
-                ..
-            } => {
+            ServerMessage::InviteToken { invite_token: token, role, .. } => {
                 self.event(Event::Invite { role, token });
             }
             ServerMessage::RoomEnded { .. } => self.end(now, EndReason::RoomEnded),
             ServerMessage::GoingAway { retry_after_ms } => {
-                self.socket
-                    .on_going_away(Duration::from_millis(retry_after_ms));
+                self.socket.on_going_away(Duration::from_millis(retry_after_ms));
             }
-            ServerMessage::Error {
-                code,
-                message,
-                request,
-                ..
-            } => {
+            ServerMessage::Error { code, message, request, .. } => {
                 self.on_error(now, code, message, request.as_deref());
             }
             ServerMessage::Welcome { .. }
@@ -435,18 +362,9 @@ impl Session {
     }
 
     fn on_seat(&mut self, now: Timestamp, me: PeerId, room: RoomId, grant: SeatGrant) {
-        let SeatGrant {
-            role,
-            token,
-            incarnation,
-            ice,
-        } = grant;
+        let SeatGrant { role, token, incarnation, ice } = grant;
         self.me = me;
-        self.seat = Some(Seat {
-            room,
-            role,
-            token: token.clone(),
-        });
+        self.seat = Some(Seat { room, role, token: token.clone() });
         self.event(Event::SeatToken(token));
         self.ensure_mesh(now, incarnation);
         self.on_ice(now, ice);
@@ -482,19 +400,12 @@ impl Session {
         };
         self.socket.on_ready(now, &self.config);
         self.set_signalling(SignallingState::Ready);
-        self.event(Event::Entered {
-            room,
-            me: self.me,
-            role,
-        });
+        self.event(Event::Entered { room, me: self.me, role });
         if self.has_microphone {
             self.send(&ClientMessage::Microphone { available: true });
         }
         if self.muted {
-            self.send(&ClientMessage::Mute {
-                peer_id: None,
-                muted: true,
-            });
+            self.send(&ClientMessage::Mute { peer_id: None, muted: true });
         }
         self.feed_mesh(now, mesh::Input::SignallingChanged { up: true });
     }
@@ -549,11 +460,7 @@ impl Session {
         for participant in changed {
             self.on_changed(now, Some(participant));
         }
-        self.rebuild_due = if complete {
-            None
-        } else {
-            Some(now + self.config.rebuild_timeout)
-        };
+        self.rebuild_due = if complete { None } else { Some(now + self.config.rebuild_timeout) };
     }
 
     fn on_changed(&mut self, now: Timestamp, changed: Option<Participant>) {

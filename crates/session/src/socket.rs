@@ -66,12 +66,9 @@ impl Socket {
     /// The socket on which something can be sent.
     pub(crate) fn open_id(&self) -> Option<SocketId> {
         match self.state {
-            State::Entering {
-                socket,
-                opened: true,
-                ..
+            State::Entering { socket, opened: true, .. } | State::Ready { socket, .. } => {
+                Some(socket)
             }
-            | State::Ready { socket, .. } => Some(socket),
             State::Entering { .. } | State::Closed | State::Waiting { .. } => None,
         }
     }
@@ -101,11 +98,7 @@ impl Socket {
         self.last_id = self.last_id.saturating_add(1);
         let socket = SocketId(self.last_id);
         let due = now + config.connect_timeout;
-        self.state = State::Entering {
-            socket,
-            opened: false,
-            due,
-        };
+        self.state = State::Entering { socket, opened: false, due };
         Action::Open(socket)
     }
 
@@ -120,11 +113,7 @@ impl Socket {
     /// Returns whether it was the one that is awaited.
     pub(crate) fn on_opened(&mut self, socket: SocketId) -> bool {
         match &mut self.state {
-            State::Entering {
-                socket: awaited,
-                opened,
-                ..
-            } if *awaited == socket => {
+            State::Entering { socket: awaited, opened, .. } if *awaited == socket => {
                 *opened = true;
                 true
             }
@@ -141,20 +130,13 @@ impl Socket {
             self.failures = 0;
             self.retry_after = std::time::Duration::ZERO;
             let ping_due = now + config.heartbeat_interval;
-            self.state = State::Ready {
-                socket,
-                ping_due,
-                pinged: false,
-            };
+            self.state = State::Ready { socket, ping_due, pinged: false };
         }
     }
 
     /// The server said something.
     pub(crate) fn on_heard(&mut self, now: Timestamp, config: &SessionConfig) {
-        if let State::Ready {
-            ping_due, pinged, ..
-        } = &mut self.state
-        {
+        if let State::Ready { ping_due, pinged, .. } = &mut self.state {
             *ping_due = now + config.heartbeat_interval;
             *pinged = false;
         }
@@ -192,26 +174,13 @@ impl Socket {
         }
         match self.state {
             State::Waiting { .. } => Some(self.open(now, config)),
-            State::Entering { socket, .. }
-            | State::Ready {
-                socket,
-                pinged: true,
-                ..
-            } => {
+            State::Entering { socket, .. } | State::Ready { socket, pinged: true, .. } => {
                 self.back_off(now, config);
                 Some(Action::Abandon(socket))
             }
-            State::Ready {
-                socket,
-                pinged: false,
-                ..
-            } => {
+            State::Ready { socket, pinged: false, .. } => {
                 let ping_due = now + config.heartbeat_timeout;
-                self.state = State::Ready {
-                    socket,
-                    ping_due,
-                    pinged: true,
-                };
+                self.state = State::Ready { socket, ping_due, pinged: true };
                 Some(Action::Ping(socket))
             }
             State::Closed => None,
@@ -222,10 +191,7 @@ impl Socket {
     fn back_off(&mut self, now: Timestamp, config: &SessionConfig) {
         let doublings = self.failures.min(16);
         let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
-        let limit = config
-            .retry_base
-            .saturating_mul(factor)
-            .min(config.retry_cap);
+        let limit = config.retry_base.saturating_mul(factor).min(config.retry_cap);
         let limit = limit.max(self.retry_after);
         self.failures = self.failures.saturating_add(1);
         let delay = self.rng.duration_between(std::time::Duration::ZERO, limit);
@@ -258,13 +224,8 @@ mod tests {
             .collect();
         delays.sort_unstable();
         assert!(delays[999] <= 500);
-        let busiest = (0..10)
-            .map(|n| delays.iter().filter(|d| **d / 50 == n).count())
-            .max();
-        assert!(
-            busiest.unwrap() < 160,
-            "of 1000 clients in 10 windows: {busiest:?}"
-        );
+        let busiest = (0..10).map(|n| delays.iter().filter(|d| **d / 50 == n).count()).max();
+        assert!(busiest.unwrap() < 160, "of 1000 clients in 10 windows: {busiest:?}");
     }
 
     #[test]
@@ -275,15 +236,9 @@ mod tests {
         socket.on_opened(SocketId(1));
         socket.on_ready(Timestamp::ZERO, &config);
         let late = Timestamp::ZERO + Duration::from_secs(3600);
-        assert_eq!(
-            socket.on_timeout(late, &config),
-            Some(Action::Ping(SocketId(1)))
-        );
+        assert_eq!(socket.on_timeout(late, &config), Some(Action::Ping(SocketId(1))));
         let later = late + config.heartbeat_timeout;
-        assert_eq!(
-            socket.on_timeout(later, &config),
-            Some(Action::Abandon(SocketId(1)))
-        );
+        assert_eq!(socket.on_timeout(later, &config), Some(Action::Abandon(SocketId(1))));
         assert_eq!(socket.current(), None);
     }
 
@@ -308,9 +263,6 @@ mod tests {
         socket.on_closed(Timestamp::ZERO, &config, SocketId(1));
         let online = socket.on_online(Timestamp::ZERO, &config);
         assert_eq!(online, Some(Action::Open(SocketId(2))));
-        assert!(
-            !socket.on_closed(Timestamp::ZERO, &config, SocketId(1)),
-            "the old one is gone"
-        );
+        assert!(!socket.on_closed(Timestamp::ZERO, &config, SocketId(1)), "the old one is gone");
     }
 }

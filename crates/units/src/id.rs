@@ -153,20 +153,14 @@ mod tests {
         let high: PeerId = "F0000000-0000-4000-8000-000000000000".parse().unwrap();
         assert!(low < high);
         assert_eq!(high.to_string(), "f0000000-0000-4000-8000-000000000000");
-        assert!(
-            low.to_string() < high.to_string(),
-            "text order must equal byte order"
-        );
+        assert!(low.to_string() < high.to_string(), "text order must equal byte order");
     }
 
     #[test]
     fn what_is_not_a_hyphenated_uuid_is_refused() {
-        for text in [
-            "",
-            "x",
-            "00000000000040008000000000000000",
-            "{00000000-0000-4000-8000-000000000000}",
-        ] {
+        for text in
+            ["", "x", "00000000000040008000000000000000", "{00000000-0000-4000-8000-000000000000}"]
+        {
             assert_eq!(text.parse::<RoomId>(), Err(IdError), "{text}");
         }
     }

@@ -7,11 +7,7 @@
 //!
 //! Invariants: nothing here reads a clock or a random source; every id is `Copy`
 //! and ordered, so that collections iterate the same way on every machine.
-#![warn(
-    clippy::indexing_slicing,
-    clippy::as_conversions,
-    clippy::arithmetic_side_effects
-)]
+#![warn(clippy::indexing_slicing, clippy::as_conversions, clippy::arithmetic_side_effects)]
 
 mod id;
 mod rounds;

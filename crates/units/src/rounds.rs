@@ -7,11 +7,7 @@ use std::fmt;
 /// without the memory of its links (a reload, another tab). Given out by the
 /// server, never by a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(transparent)
-)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
 pub struct Incarnation(pub u32);
 
 /// The life of the peer connection between two participants: rises whenever one
@@ -21,11 +17,7 @@ pub struct Incarnation(pub u32);
 /// Both ends compute the same first value from their two incarnations, and the
 /// first value after either of them has risen is above every value before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(transparent)
-)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
 pub struct Generation(pub u64);
 
 impl Generation {
@@ -65,11 +57,7 @@ impl fmt::Display for Generation {
 /// The impolite side's ids are odd, the polite side's even, so that an id names
 /// one offer of the pair and its maker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(transparent)
-)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
 pub struct OfferId(pub u32);
 
 impl OfferId {

@@ -45,21 +45,13 @@ impl Add<Duration> for Timestamp {
     type Output = Self;
 
     fn add(self, duration: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_add(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)),
-        )
+        Self(self.0.saturating_add(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)))
     }
 }
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}.{:06}s",
-            self.0.div_euclid(1_000_000),
-            self.0.rem_euclid(1_000_000)
-        )
+        write!(f, "{}.{:06}s", self.0.div_euclid(1_000_000), self.0.rem_euclid(1_000_000))
     }
 }
 
@@ -75,14 +67,8 @@ mod tests {
 
     #[test]
     fn arithmetic_saturates_at_both_ends() {
-        assert_eq!(
-            Timestamp::ZERO.since(Timestamp::from_millis(5)),
-            Duration::ZERO
-        );
-        assert_eq!(
-            (Timestamp::from_millis(1) + Duration::MAX).as_micros(),
-            u64::MAX
-        );
+        assert_eq!(Timestamp::ZERO.since(Timestamp::from_millis(5)), Duration::ZERO);
+        assert_eq!((Timestamp::from_millis(1) + Duration::MAX).as_micros(), u64::MAX);
     }
 
     #[test]

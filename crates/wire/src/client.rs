@@ -14,11 +14,7 @@ use crate::strict;
 
 /// A message from a client to the server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(
-    tag = "type",
-    rename_all = "kebab-case",
-    rename_all_fields = "camelCase"
-)]
+#[serde(tag = "type", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum ClientMessage {
     /// Names the peer behind this socket.
     Register {
@@ -130,16 +126,10 @@ impl ClientMessage {
         let kind = match map.get("type") {
             Some(Value::String(kind)) => kind.clone(),
             Some(_) => {
-                return Err(ParseError::new(
-                    ErrorCode::InvalidField,
-                    "`type` must be a string",
-                ));
+                return Err(ParseError::new(ErrorCode::InvalidField, "`type` must be a string"));
             }
             None => {
-                return Err(ParseError::new(
-                    ErrorCode::MissingField,
-                    "missing field `type`",
-                ));
+                return Err(ParseError::new(ErrorCode::MissingField, "missing field `type`"));
             }
         };
         if !TYPES.contains(&kind.as_str()) {
@@ -224,11 +214,7 @@ fn check_candidate(candidate: &Candidate) -> Result<(), ParseError> {
     let limit = limits::MAX_CANDIDATE_BYTES;
     check_text("candidate", &candidate.candidate, limit)?;
     check_text("sdpMid", candidate.sdp_mid.as_deref().unwrap_or(""), limit)?;
-    check_text(
-        "usernameFragment",
-        candidate.username_fragment.as_deref().unwrap_or(""),
-        limit,
-    )
+    check_text("usernameFragment", candidate.username_fragment.as_deref().unwrap_or(""), limit)
 }
 
 fn check_text(field: &str, text: &str, limit: usize) -> Result<(), ParseError> {

@@ -120,11 +120,7 @@ pub struct Candidate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sdp_mid: Option<String>,
     /// The media section's index.
-    #[serde(
-        default,
-        rename = "sdpMLineIndex",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, rename = "sdpMLineIndex", skip_serializing_if = "Option::is_none")]
     pub sdp_m_line_index: Option<u16>,
     /// The ICE user name fragment of the candidate's generation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -269,9 +265,7 @@ pub struct IceServer {
 
 impl fmt::Debug for IceServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("IceServer")
-            .field("urls", &self.urls)
-            .finish_non_exhaustive()
+        f.debug_struct("IceServer").field("urls", &self.urls).finish_non_exhaustive()
     }
 }
 
@@ -281,14 +275,8 @@ mod tests {
 
     #[test]
     fn a_name_is_trimmed_and_folded() {
-        assert_eq!(
-            DisplayName::new("  Ada \t Lovelace ").unwrap().as_str(),
-            "Ada Lovelace"
-        );
-        assert_eq!(
-            DisplayName::new("<b>Ö 🎙</b>").unwrap().as_str(),
-            "<b>Ö 🎙</b>"
-        );
+        assert_eq!(DisplayName::new("  Ada \t Lovelace ").unwrap().as_str(), "Ada Lovelace");
+        assert_eq!(DisplayName::new("<b>Ö 🎙</b>").unwrap().as_str(), "<b>Ö 🎙</b>");
     }
 
     #[test]
@@ -296,10 +284,7 @@ mod tests {
         assert_eq!(DisplayName::new(" \n"), Err(NameError::Empty));
         assert_eq!(DisplayName::new(&"x".repeat(65)), Err(NameError::TooLong));
         assert_eq!(DisplayName::new("a\u{7}b"), Err(NameError::NotPrintable));
-        assert_eq!(
-            DisplayName::new("tsoh\u{202e}"),
-            Err(NameError::NotPrintable)
-        );
+        assert_eq!(DisplayName::new("tsoh\u{202e}"), Err(NameError::NotPrintable));
     }
 
     #[test]

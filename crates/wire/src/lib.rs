@@ -12,11 +12,7 @@
 //! has those. Invariants: no type that goes on a wire lives outside this crate (and
 //! the ids of `openstudio-units`); parsing never panics and never recurses beyond
 //! [`limits::MAX_DEPTH`].
-#![warn(
-    clippy::indexing_slicing,
-    clippy::as_conversions,
-    clippy::arithmetic_side_effects
-)]
+#![warn(clippy::indexing_slicing, clippy::as_conversions, clippy::arithmetic_side_effects)]
 
 mod client;
 mod error;

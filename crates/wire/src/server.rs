@@ -25,11 +25,7 @@ pub struct SeatGrant {
 
 /// A message from the server to a client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(
-    tag = "type",
-    rename_all = "kebab-case",
-    rename_all_fields = "camelCase"
-)]
+#[serde(tag = "type", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum ServerMessage {
     /// Greets each new socket.
     Welcome {
@@ -230,15 +226,9 @@ impl CloseCode {
 
     /// Reads the number of a close frame; `None` for those that are not ours.
     pub fn from_u16(code: u16) -> Option<Self> {
-        [
-            Self::GoingAway,
-            Self::Policy,
-            Self::TooSlow,
-            Self::TakenOver,
-            Self::RoomEnded,
-        ]
-        .into_iter()
-        .find(|known| known.as_u16() == code)
+        [Self::GoingAway, Self::Policy, Self::TooSlow, Self::TakenOver, Self::RoomEnded]
+            .into_iter()
+            .find(|known| known.as_u16() == code)
     }
 
     /// Returns the reason text of the close frame.

@@ -20,34 +20,22 @@ pub(crate) fn parse_object(text: &str) -> Result<Map<String, Value>, ParseError>
     if text.len() > limits::MAX_MESSAGE_BYTES {
         return Err(ParseError::new(
             ErrorCode::TooLarge,
-            format!(
-                "a message may have {} bytes at most",
-                limits::MAX_MESSAGE_BYTES
-            ),
+            format!("a message may have {} bytes at most", limits::MAX_MESSAGE_BYTES),
         ));
     }
-    let budget = Budget {
-        values: Cell::new(limits::MAX_VALUES),
-        fault: Cell::new(None),
-    };
+    let budget = Budget { values: Cell::new(limits::MAX_VALUES), fault: Cell::new(None) };
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let value = StrictValue {
-        depth: limits::MAX_DEPTH,
-        budget: &budget,
-    }
-    .deserialize(&mut deserializer)
-    .and_then(|value| deserializer.end().map(|()| value))
-    .map_err(|error| match budget.fault.take() {
-        Some(fault) => ParseError::new(fault, error.to_string()),
-        None => ParseError::new(ErrorCode::MalformedJson, format!("not JSON: {error}")),
-    })?;
+    let value = StrictValue { depth: limits::MAX_DEPTH, budget: &budget }
+        .deserialize(&mut deserializer)
+        .and_then(|value| deserializer.end().map(|()| value))
+        .map_err(|error| match budget.fault.take() {
+            Some(fault) => ParseError::new(fault, error.to_string()),
+            None => ParseError::new(ErrorCode::MalformedJson, format!("not JSON: {error}")),
+        })?;
     match value {
         Value::Object(map) => Ok(map),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
-            Err(ParseError::new(
-                ErrorCode::MalformedJson,
-                "a message must be a JSON object",
-            ))
+            Err(ParseError::new(ErrorCode::MalformedJson, "a message must be a JSON object"))
         }
     }
 }
@@ -85,9 +73,7 @@ impl StrictValue<'_> {
     fn deeper<E: de::Error>(self) -> Result<Self, E> {
         match self.depth.checked_sub(1) {
             Some(depth) => Ok(Self { depth, ..self }),
-            None => Err(self
-                .budget
-                .refuse(ErrorCode::TooLarge, "the message nests too deeply")),
+            None => Err(self.budget.refuse(ErrorCode::TooLarge, "the message nests too deeply")),
         }
     }
 }
@@ -172,24 +158,12 @@ mod tests {
     #[test]
     fn a_key_that_stands_twice_is_refused_at_any_depth() {
         assert_eq!(code(r#"{"a":1,"a":2}"#), ErrorCode::DuplicateKey);
-        assert_eq!(
-            code(r#"{"a":[{"b":1,"\u0062":2}]}"#),
-            ErrorCode::DuplicateKey
-        );
+        assert_eq!(code(r#"{"a":[{"b":1,"\u0062":2}]}"#), ErrorCode::DuplicateKey);
     }
 
     #[test]
     fn what_is_no_object_is_malformed() {
-        for text in [
-            "",
-            "[]",
-            "1",
-            "null",
-            "{",
-            r#"{"a":1}x"#,
-            "\u{0}",
-            r#"{"a":NaN}"#,
-        ] {
+        for text in ["", "[]", "1", "null", "{", r#"{"a":1}x"#, "\u{0}", r#"{"a":NaN}"#] {
             assert_eq!(code(text), ErrorCode::MalformedJson, "{text}");
         }
     }

@@ -19,11 +19,7 @@ use crate::signal::IceCandidate;
 /// What a connection wants its link to do.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Wish {
-    SendDescription {
-        kind: DescriptionKind,
-        offer: OfferId,
-        sdp: String,
-    },
+    SendDescription { kind: DescriptionKind, offer: OfferId, sdp: String },
     SendCandidates(Batch),
     Trouble(Trouble),
     Sampled(StatsSample),
@@ -68,24 +64,16 @@ impl Connection {
     /// do not depend on it.
     pub(crate) fn deadline(&self, reachable: bool) -> Option<Deadline> {
         let always = [
-            self.operations
-                .deadline()
-                .map(|at| Deadline::new(at, DeadlineReason::OperationDue)),
-            self.trickle
-                .deadline()
-                .map(|at| Deadline::new(at, DeadlineReason::FlushCandidates)),
+            self.operations.deadline().map(|at| Deadline::new(at, DeadlineReason::OperationDue)),
+            self.trickle.deadline().map(|at| Deadline::new(at, DeadlineReason::FlushCandidates)),
             self.health
                 .as_ref()
                 .map(|health| Deadline::new(health.deadline(), DeadlineReason::SampleStats)),
         ];
         let when_reachable = [
-            self.negotiation
-                .deadline()
-                .map(|at| Deadline::new(at, DeadlineReason::AnswerDue)),
-            self.ice_start_due
-                .map(|at| Deadline::new(at, DeadlineReason::IceStartDue)),
-            self.connect_due
-                .map(|at| Deadline::new(at, DeadlineReason::ConnectDue)),
+            self.negotiation.deadline().map(|at| Deadline::new(at, DeadlineReason::AnswerDue)),
+            self.ice_start_due.map(|at| Deadline::new(at, DeadlineReason::IceStartDue)),
+            self.connect_due.map(|at| Deadline::new(at, DeadlineReason::ConnectDue)),
         ];
         let when_reachable = when_reachable.into_iter().filter(|_| reachable);
         always.into_iter().chain(when_reachable).flatten().min()
@@ -99,10 +87,8 @@ impl Connection {
             self.operations.extend(now + config.operation_timeout);
             wishes.push(Wish::Trouble(Trouble::OperationTimeout));
         }
-        if let Some(detailed) = self
-            .health
-            .as_mut()
-            .and_then(|health| health.on_timeout(now, config))
+        if let Some(detailed) =
+            self.health.as_mut().and_then(|health| health.on_timeout(now, config))
         {
             self.push(ctx, Operation::Sample { detailed });
         }
@@ -145,9 +131,7 @@ impl Connection {
                 wishes.push(Wish::Trouble(Trouble::OperationFailed(error)));
             }
             (OperationKind::SetLocal, Ok(Completion::LocalDescriptionSet { kind, sdp })) => {
-                let actions = self
-                    .negotiation
-                    .on_local_set(ctx.now, ctx.config, kind, sdp);
+                let actions = self.negotiation.on_local_set(ctx.now, ctx.config, kind, sdp);
                 self.perform_all(ctx, actions, &mut wishes);
             }
             (OperationKind::SetRemote, Ok(_)) => {
@@ -216,9 +200,7 @@ impl Connection {
         ctx: &Context<'_>,
         candidate: Option<IceCandidate>,
     ) -> Option<Wish> {
-        self.trickle
-            .on_gathered(ctx.now, ctx.config, candidate)
-            .map(Wish::SendCandidates)
+        self.trickle.on_gathered(ctx.now, ctx.config, candidate).map(Wish::SendCandidates)
     }
 
     pub(crate) fn on_state(&mut self, ctx: &Context<'_>, state: PeerConnectionState) {
@@ -273,12 +255,7 @@ impl Connection {
                 self.push(ctx, Operation::SetLocal);
             }
             Action::SetRemote { kind, sdp } => self.push(ctx, Operation::SetRemote { kind, sdp }),
-            Action::Send {
-                kind,
-                offer,
-                sdp,
-                again,
-            } => {
+            Action::Send { kind, offer, sdp, again } => {
                 wishes.push(Wish::SendDescription { kind, offer, sdp });
                 let batch = self.trickle.on_description_sent(offer, again);
                 wishes.extend(batch.map(Wish::SendCandidates));

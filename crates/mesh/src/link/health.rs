@@ -94,9 +94,7 @@ impl Health {
     }
 
     pub(crate) fn on_sample(&mut self, now: Timestamp, sample: StatsSample) -> Verdict {
-        let progressed = self
-            .progress
-            .is_some_and(|before| before != sample.inbound_progress);
+        let progressed = self.progress.is_some_and(|before| before != sample.inbound_progress);
         self.progress = Some(sample.inbound_progress);
         if progressed {
             self.heard_at = now;
@@ -106,19 +104,12 @@ impl Health {
             self.stalled = self.stalled.saturating_add(1);
         }
         let measured = Self::measured(sample);
-        Verdict {
-            progressed,
-            level: measured.and_then(|level| self.settle(level)),
-        }
+        Verdict { progressed, level: measured.and_then(|level| self.settle(level)) }
     }
 
     /// Whether packets are missing, given that they are expected.
     pub(crate) fn is_silent(&self, now: Timestamp, config: &MeshConfig) -> bool {
-        let patience = if self.heard {
-            config.silence_timeout
-        } else {
-            config.first_audio_timeout
-        };
+        let patience = if self.heard { config.silence_timeout } else { config.first_audio_timeout };
         self.stalled >= 2 && now.since(self.heard_at) >= patience
     }
 
@@ -141,17 +132,9 @@ impl Health {
 
     fn settle(&mut self, level: HealthLevel) -> Option<HealthLevel> {
         let (candidate, seen) = self.candidate;
-        let seen = if candidate == level {
-            seen.saturating_add(1)
-        } else {
-            1
-        };
+        let seen = if candidate == level { seen.saturating_add(1) } else { 1 };
         self.candidate = (level, seen);
-        if seen >= STEADY_SAMPLES {
-            self.set_level(level)
-        } else {
-            None
-        }
+        if seen >= STEADY_SAMPLES { self.set_level(level) } else { None }
     }
 
     fn set_level(&mut self, level: HealthLevel) -> Option<HealthLevel> {

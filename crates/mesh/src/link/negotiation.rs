@@ -24,12 +24,7 @@ pub(crate) enum Action {
     /// Apply a remote description.
     SetRemote { kind: DescriptionKind, sdp: String },
     /// Send a description of round `offer`. `again` if it was sent before.
-    Send {
-        kind: DescriptionKind,
-        offer: OfferId,
-        sdp: String,
-        again: bool,
-    },
+    Send { kind: DescriptionKind, offer: OfferId, sdp: String, again: bool },
     /// The local description of `offer` was withdrawn before it was sent or answered.
     Withdrawn { offer: OfferId },
     /// The remote description of round `offer` is applied: its candidates may follow.
@@ -93,11 +88,7 @@ pub(crate) struct Negotiation {
 
 impl Negotiation {
     pub(crate) fn new(polite: bool) -> Self {
-        let next_offer = if polite {
-            OfferId::FIRST_POLITE
-        } else {
-            OfferId::FIRST_IMPOLITE
-        };
+        let next_offer = if polite { OfferId::FIRST_POLITE } else { OfferId::FIRST_IMPOLITE };
         Self {
             polite,
             state: State::Stable,
@@ -171,47 +162,25 @@ impl Negotiation {
         match (state, kind) {
             (State::MakingOffer { offer, then: None }, DescriptionKind::Offer) => {
                 let answer_due = now + config.answer_timeout;
-                self.state = State::HaveLocalOffer {
-                    offer,
-                    sdp: sdp.clone(),
-                    answer_due,
-                    repeated: false,
-                };
-                vec![Action::Send {
-                    kind,
-                    offer,
-                    sdp,
-                    again: false,
-                }]
+                self.state =
+                    State::HaveLocalOffer { offer, sdp: sdp.clone(), answer_due, repeated: false };
+                vec![Action::Send { kind, offer, sdp, again: false }]
             }
-            (
-                State::MakingOffer {
-                    offer,
-                    then: Some(remote),
-                },
-                DescriptionKind::Offer,
-            ) => {
+            (State::MakingOffer { offer, then: Some(remote) }, DescriptionKind::Offer) => {
                 vec![Action::Withdrawn { offer }, self.apply_offer(remote)]
             }
             (State::MakingAnswer { offer }, DescriptionKind::Answer) => {
                 self.last_remote = Some((offer, Some(sdp.clone())));
-                let mut actions = vec![
-                    Action::Send {
-                        kind,
-                        offer,
-                        sdp,
-                        again: false,
-                    },
-                    Action::Settled,
-                ];
+                let mut actions =
+                    vec![Action::Send { kind, offer, sdp, again: false }, Action::Settled];
                 actions.extend(self.take_needed());
                 actions
             }
             (state, _) => {
                 self.state = state;
-                vec![Action::Failed(Trouble::OperationFailed(
-                    crate::input::OpError("the local description is of the wrong kind".to_owned()),
-                ))]
+                vec![Action::Failed(Trouble::OperationFailed(crate::input::OpError(
+                    "the local description is of the wrong kind".to_owned(),
+                )))]
             }
         }
     }
@@ -288,14 +257,8 @@ impl Negotiation {
         if offer.is_some_and(|answered| answered != *ours) {
             return None;
         }
-        self.state = State::ApplyingAnswer {
-            offer: *ours,
-            then: None,
-        };
-        Some(Action::SetRemote {
-            kind: DescriptionKind::Answer,
-            sdp,
-        })
+        self.state = State::ApplyingAnswer { offer: *ours, then: None };
+        Some(Action::SetRemote { kind: DescriptionKind::Answer, sdp })
     }
 
     /// Sends an unanswered offer again, because the peer asked or signalling is back.
@@ -305,22 +268,11 @@ impl Negotiation {
             return None;
         };
         let (offer, sdp) = (*offer, sdp.clone());
-        Some(Action::Send {
-            kind: DescriptionKind::Offer,
-            offer,
-            sdp,
-            again: true,
-        })
+        Some(Action::Send { kind: DescriptionKind::Offer, offer, sdp, again: true })
     }
 
     pub(crate) fn on_timeout(&mut self, now: Timestamp, config: &MeshConfig) -> Option<Action> {
-        let State::HaveLocalOffer {
-            offer,
-            sdp,
-            answer_due,
-            repeated,
-        } = &mut self.state
-        else {
+        let State::HaveLocalOffer { offer, sdp, answer_due, repeated } = &mut self.state else {
             return None;
         };
         if now < *answer_due {
@@ -332,36 +284,18 @@ impl Negotiation {
         }
         *repeated = true;
         let (offer, sdp) = (*offer, sdp.clone());
-        Some(Action::Send {
-            kind: DescriptionKind::Offer,
-            offer,
-            sdp,
-            again: true,
-        })
+        Some(Action::Send { kind: DescriptionKind::Offer, offer, sdp, again: true })
     }
 
     fn apply_offer(&mut self, remote: RemoteOffer) -> Action {
         self.last_remote = Some((remote.offer, None));
-        self.state = State::ApplyingOffer {
-            offer: remote.offer,
-        };
-        Action::SetRemote {
-            kind: DescriptionKind::Offer,
-            sdp: remote.sdp,
-        }
+        self.state = State::ApplyingOffer { offer: remote.offer };
+        Action::SetRemote { kind: DescriptionKind::Offer, sdp: remote.sdp }
     }
 
     fn repeat_answer(&self, offer: OfferId, answer: Option<String>) -> Vec<Action> {
         let kind = DescriptionKind::Answer;
-        answer
-            .map(|sdp| Action::Send {
-                kind,
-                offer,
-                sdp,
-                again: true,
-            })
-            .into_iter()
-            .collect()
+        answer.map(|sdp| Action::Send { kind, offer, sdp, again: true }).into_iter().collect()
     }
 
     fn take_needed(&mut self) -> Option<Action> {

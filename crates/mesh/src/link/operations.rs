@@ -51,16 +51,8 @@ pub(crate) struct Operations {
 impl Operations {
     /// Begins with the creation of the peer connection, which is in flight already.
     pub(crate) fn new(pc: PcId, create: OpId, due: Timestamp) -> Self {
-        let in_flight = Some(InFlight {
-            op: create,
-            kind: OperationKind::Create,
-            due,
-        });
-        Self {
-            pc,
-            queue: VecDeque::new(),
-            in_flight,
-        }
+        let in_flight = Some(InFlight { op: create, kind: OperationKind::Create, due });
+        Self { pc, queue: VecDeque::new(), in_flight }
     }
 
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
@@ -106,22 +98,18 @@ impl Operations {
         let operation = self.queue.pop_front()?;
         let pc = self.pc;
         let (kind, command) = match operation {
-            Operation::SetLocal => (
-                OperationKind::SetLocal,
-                Command::SetLocalDescription { op, pc },
-            ),
-            Operation::SetRemote { kind, sdp } => (
-                OperationKind::SetRemote,
-                Command::SetRemoteDescription { op, pc, kind, sdp },
-            ),
-            Operation::AddCandidate(candidate) => (
-                OperationKind::AddCandidate,
-                Command::AddIceCandidate { op, pc, candidate },
-            ),
-            Operation::Sample { detailed } => (
-                OperationKind::Sample,
-                Command::SampleStats { op, pc, detailed },
-            ),
+            Operation::SetLocal => {
+                (OperationKind::SetLocal, Command::SetLocalDescription { op, pc })
+            }
+            Operation::SetRemote { kind, sdp } => {
+                (OperationKind::SetRemote, Command::SetRemoteDescription { op, pc, kind, sdp })
+            }
+            Operation::AddCandidate(candidate) => {
+                (OperationKind::AddCandidate, Command::AddIceCandidate { op, pc, candidate })
+            }
+            Operation::Sample { detailed } => {
+                (OperationKind::Sample, Command::SampleStats { op, pc, detailed })
+            }
         };
         self.in_flight = Some(InFlight { op, kind, due });
         Some(command)

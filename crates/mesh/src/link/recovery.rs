@@ -74,13 +74,7 @@ pub(crate) struct Recovery {
 
 impl Recovery {
     pub(crate) fn new(rng: Rng) -> Self {
-        Self {
-            state: State::Calm,
-            attempts: 0,
-            trouble: None,
-            sound_since: None,
-            rng,
-        }
+        Self { state: State::Calm, attempts: 0, trouble: None, sound_since: None, rng }
     }
 
     pub(crate) fn trouble(&self) -> Option<&Trouble> {
@@ -115,13 +109,7 @@ impl Recovery {
 
     /// Whether the rung that is under way asks for relayed candidates only.
     pub(crate) fn relay_only(&self) -> bool {
-        matches!(
-            self.state,
-            State::Attempting {
-                step: Step::RecreateRelayOnly,
-                ..
-            }
-        )
+        matches!(self.state, State::Attempting { step: Step::RecreateRelayOnly, .. })
     }
 
     /// Begin of the next attempt, or end of the one under way, or settling.
@@ -164,16 +152,9 @@ impl Recovery {
         let attempt = self.attempts.saturating_add(1);
         let delay = config.backoff.jittered(attempt, &mut self.rng);
         let until = if at_once { now } else { now + delay };
-        let broken = matches!(
-            trouble,
-            Trouble::OperationFailed(_) | Trouble::OperationTimeout
-        );
+        let broken = matches!(trouble, Trouble::OperationFailed(_) | Trouble::OperationTimeout);
         let force_recreate = stuck || broken;
-        self.state = State::Pending {
-            until,
-            soft,
-            force_recreate,
-        };
+        self.state = State::Pending { until, soft, force_recreate };
     }
 
     /// The link is sound: connected, and heard if there is anything to hear.
@@ -202,11 +183,7 @@ impl Recovery {
         self.attempts = 0;
         self.sound_since = None;
         self.trouble = Some(trouble);
-        self.state = State::Pending {
-            until: now,
-            soft: false,
-            force_recreate,
-        };
+        self.state = State::Pending { until: now, soft: false, force_recreate };
     }
 
     /// Forgets everything: a new link, as it were.
@@ -241,19 +218,13 @@ impl Recovery {
     ) -> Option<Action> {
         match self.state {
             State::Calm => {
-                let settled = self
-                    .sound_since
-                    .is_some_and(|at| now >= at + config.settle_time);
+                let settled = self.sound_since.is_some_and(|at| now >= at + config.settle_time);
                 if settled {
                     self.attempts = 0;
                 }
                 None
             }
-            State::Pending {
-                until,
-                force_recreate,
-                ..
-            } if means.reachable && now >= until => {
+            State::Pending { until, force_recreate, .. } if means.reachable && now >= until => {
                 Some(self.begin_attempt(now, config, means, force_recreate))
             }
             State::Attempting { due, .. } if means.reachable && now >= due => {
@@ -271,9 +242,7 @@ impl Recovery {
             return None;
         }
         self.state = State::GaveUp;
-        Some(Action::GiveUp(
-            self.trouble.clone().unwrap_or(Trouble::ConnectTimeout),
-        ))
+        Some(Action::GiveUp(self.trouble.clone().unwrap_or(Trouble::ConnectTimeout)))
     }
 
     fn begin_attempt(
@@ -301,9 +270,6 @@ impl Recovery {
     /// The one place in which an attempt is counted.
     fn begin(&mut self, now: Timestamp, config: &MeshConfig, step: Step) {
         self.attempts = self.attempts.saturating_add(1).min(config.backoff.attempts);
-        self.state = State::Attempting {
-            step,
-            due: now + config.connect_timeout,
-        };
+        self.state = State::Attempting { step, due: now + config.connect_timeout };
     }
 }

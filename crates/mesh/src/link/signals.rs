@@ -25,26 +25,15 @@ impl EarlyCandidates {
         candidates: Vec<IceCandidate>,
     ) {
         let room = MAX_CANDIDATES.saturating_sub(self.0.len());
-        self.0.extend(
-            candidates
-                .into_iter()
-                .take(room)
-                .map(|c| (generation, offer, c)),
-        );
+        self.0.extend(candidates.into_iter().take(room).map(|c| (generation, offer, c)));
     }
 
     /// Takes those of `generation`; older ones are dropped.
     fn take(&mut self, generation: Generation) -> Vec<(Option<OfferId>, IceCandidate)> {
-        let (due, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut self.0)
-            .into_iter()
-            .partition(|(of, _, _)| *of == generation);
-        self.0 = rest
-            .into_iter()
-            .filter(|(of, _, _)| *of > generation)
-            .collect();
-        due.into_iter()
-            .map(|(_, offer, candidate)| (offer, candidate))
-            .collect()
+        let (due, rest): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.0).into_iter().partition(|(of, _, _)| *of == generation);
+        self.0 = rest.into_iter().filter(|(of, _, _)| *of > generation).collect();
+        due.into_iter().map(|(_, offer, candidate)| (offer, candidate)).collect()
     }
 }
 
@@ -62,30 +51,14 @@ impl PeerLink {
             return;
         }
         match signal {
-            Signal::Offer {
-                generation,
-                offer,
-                sdp,
-            } => self.on_offer(ctx, generation, offer, sdp),
-            Signal::Answer {
-                generation,
-                offer,
-                sdp,
-            } => {
+            Signal::Offer { generation, offer, sdp } => self.on_offer(ctx, generation, offer, sdp),
+            Signal::Answer { generation, offer, sdp } => {
                 self.on_answer(ctx, generation, offer, sdp);
             }
-            Signal::Candidates {
-                generation,
-                offer,
-                candidates,
-            } => {
+            Signal::Candidates { generation, offer, candidates } => {
                 self.on_candidates(ctx, generation, offer, candidates);
             }
-            Signal::RequestOffer {
-                generation,
-                kind,
-                relay_only,
-            } => {
+            Signal::RequestOffer { generation, kind, relay_only } => {
                 self.on_request(ctx, generation, kind, relay_only);
             }
             Signal::Stale { generation } => self.on_stale(ctx, generation),
@@ -118,12 +91,7 @@ impl PeerLink {
         let is_behind = generation < self.generation && generation.is_of(self.first_generation());
         if is_behind && self.told_stale != Some(generation) {
             self.told_stale = Some(generation);
-            self.send(
-                ctx,
-                Signal::Stale {
-                    generation: self.generation,
-                },
-            );
+            self.send(ctx, Signal::Stale { generation: self.generation });
         }
     }
 
@@ -177,10 +145,7 @@ impl PeerLink {
         sdp: String,
     ) {
         let taken = matches!(self.age(generation), Age::Present)
-            && self
-                .connection
-                .as_mut()
-                .is_some_and(|c| c.on_remote_answer(ctx, offer, sdp));
+            && self.connection.as_mut().is_some_and(|c| c.on_remote_answer(ctx, offer, sdp));
         if !taken {
             self.dropped_signals = self.dropped_signals.saturating_add(1);
         }
@@ -197,8 +162,7 @@ impl PeerLink {
             (Age::Past, _) => self.dropped_signals = self.dropped_signals.saturating_add(1),
             (Age::Present, Some(connection)) => connection.on_candidates(ctx, offer, candidates),
             (Age::Present | Age::Next, _) => {
-                self.early
-                    .push(generation.unwrap_or(self.generation), offer, candidates);
+                self.early.push(generation.unwrap_or(self.generation), offer, candidates);
             }
         }
     }
@@ -215,11 +179,7 @@ impl PeerLink {
             self.dropped_signals = self.dropped_signals.saturating_add(1);
             return;
         }
-        let step = if relay_only {
-            Step::RecreateRelayOnly
-        } else {
-            Step::Recreate
-        };
+        let step = if relay_only { Step::RecreateRelayOnly } else { Step::Recreate };
         match (self.age(Some(generation)), kind) {
             (Age::Past, _) => self.drop_signal(ctx, Some(generation)),
             (Age::Next, _) => {
@@ -250,8 +210,7 @@ impl PeerLink {
             // An attempt that is under way here is the one that is asked for.
             if !self.recovery.is_attempting() {
                 connection.restart_ice(ctx);
-                self.recovery
-                    .on_asked(ctx.now, ctx.config, Step::IceRestart);
+                self.recovery.on_asked(ctx.now, ctx.config, Step::IceRestart);
             }
         } else {
             // The counterpart has no peer connection of a generation that is settled here.

@@ -92,11 +92,7 @@ impl Trickle {
     }
 
     pub(crate) fn on_timeout(&mut self, now: Timestamp) -> Option<Batch> {
-        if self.flush_at.is_some_and(|at| now >= at) {
-            self.flush()
-        } else {
-            None
-        }
+        if self.flush_at.is_some_and(|at| now >= at) { self.flush() } else { None }
     }
 
     /// Sends everything of the present round again, because some of it may be lost.
@@ -133,12 +129,7 @@ impl Trickle {
             return candidates;
         }
         let room = MAX_CANDIDATES.saturating_sub(self.queued.len());
-        self.queued.extend(
-            candidates
-                .into_iter()
-                .take(room)
-                .map(|candidate| (offer, candidate)),
-        );
+        self.queued.extend(candidates.into_iter().take(room).map(|candidate| (offer, candidate)));
         Vec::new()
     }
 

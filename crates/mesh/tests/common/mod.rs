@@ -3,12 +3,7 @@
 //!
 //! Nothing here sleeps: [`World::run_until`] steps from event to event.
 #![allow(dead_code, reason = "each test file uses a part of the harness")]
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a broken test stops"
-)]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a broken test stops")]
 
 pub(crate) mod pc;
 
@@ -82,10 +77,15 @@ pub(crate) struct World {
     next_check: Timestamp,
 }
 
+#[expect(clippy::print_stderr, reason = "a failed test says which seed it had")]
+fn print_seed(seed: u64) {
+    eprintln!("seed {seed}");
+}
+
 impl World {
     /// Makes `n` participants, all in the room, the first `hosts` of them hosts.
     pub(crate) fn new(seed: u64, n: usize) -> Self {
-        println!("seed {seed}");
+        print_seed(seed);
         let mut world = Self {
             now: Timestamp::from_millis(1),
             nodes: Vec::new(),
@@ -162,22 +162,14 @@ impl World {
     /// Tells everybody of everybody.
     pub(crate) fn join_all(&mut self) {
         let n = self.nodes.len();
-        for (a, b) in (0..n)
-            .flat_map(|a| (0..n).map(move |b| (a, b)))
-            .filter(|(a, b)| a != b)
-        {
+        for (a, b) in (0..n).flat_map(|a| (0..n).map(move |b| (a, b))).filter(|(a, b)| a != b) {
             self.introduce(a, b);
         }
     }
 
     /// The page of `n` is reloaded: its mesh and its peer connections are gone.
     pub(crate) fn reload(&mut self, n: usize) {
-        let highest = self
-            .nodes
-            .iter()
-            .map(|node| node.incarnation.0)
-            .max()
-            .unwrap();
+        let highest = self.nodes.iter().map(|node| node.incarnation.0).max().unwrap();
         let incarnation = Incarnation(highest + 1);
         let mesh = self.mesh(n, self.nodes[n].id, incarnation);
         let node = &mut self.nodes[n];
@@ -186,10 +178,7 @@ impl World {
         node.in_flight.clear();
         node.mesh = mesh;
         node.incarnation = incarnation;
-        for other in (0..self.nodes.len())
-            .filter(|other| *other != n)
-            .collect::<Vec<_>>()
-        {
+        for other in (0..self.nodes.len()).filter(|other| *other != n).collect::<Vec<_>>() {
             self.introduce(n, other);
             self.introduce(other, n);
         }
@@ -231,7 +220,10 @@ impl World {
         let peer_id = self.nodes[of].id;
         let to = |event: &Event| match event {
             Event::ConnectionStateChanged { peer, to, .. } if *peer == peer_id => Some(*to),
-            _ => None,
+            Event::ConnectionStateChanged { .. }
+            | Event::ConnectionFailed { .. }
+            | Event::RemoteTrackAdded { .. }
+            | Event::QualityChanged { .. } => None,
         };
         self.nodes[at].events.iter().filter_map(to).collect()
     }
@@ -269,21 +261,13 @@ impl World {
         let mut steps = 0;
         while self.step(end) {
             steps += 1;
-            assert!(
-                steps < 200_000,
-                "livelock at {}: {:?}",
-                self.now,
-                self.deadlines()
-            );
+            assert!(steps < 200_000, "livelock at {}: {:?}", self.now, self.deadlines());
         }
         self.now = end;
     }
 
     fn deadlines(&self) -> Vec<Option<openstudio_mesh::Deadline>> {
-        self.nodes
-            .iter()
-            .map(|node| node.mesh.poll_timeout())
-            .collect()
+        self.nodes.iter().map(|node| node.mesh.poll_timeout()).collect()
     }
 
     /// Goes to the next event; `false` if there is none before `end`.
@@ -332,9 +316,7 @@ impl World {
     }
 
     fn later(&mut self, n: usize, input: Input) {
-        let delay = self
-            .rng
-            .duration_between(Duration::from_micros(10), Duration::from_millis(15));
+        let delay = self.rng.duration_between(Duration::from_micros(10), Duration::from_millis(15));
         let life = self.nodes[n].life;
         self.at(delay, Happening::Input(n, life, input));
     }
@@ -350,27 +332,13 @@ impl World {
 
     fn perform(&mut self, n: usize, command: Command) {
         match command {
-            Command::CreatePeerConnection {
-                op,
-                pc,
-                peer,
-                offers,
-                ..
-            } => {
+            Command::CreatePeerConnection { op, pc, peer, offers, .. } => {
                 self.tally.peer_connections += 1;
                 let other = self.nodes.iter().position(|node| node.id == peer).unwrap();
                 self.ufrags += 1;
-                self.nodes[n]
-                    .pcs
-                    .insert(pc, FakePc::new(other, offers, self.ufrags));
+                self.nodes[n].pcs.insert(pc, FakePc::new(other, offers, self.ufrags));
                 self.nodes[n].in_flight.insert(op, pc);
-                self.later(
-                    n,
-                    Input::Completed {
-                        op,
-                        result: Ok(Completion::Done),
-                    },
-                );
+                self.later(n, Input::Completed { op, result: Ok(Completion::Done) });
                 self.fire_needed(n, pc);
             }
             Command::ClosePeerConnection { pc } => {
@@ -379,11 +347,7 @@ impl World {
                 self.at(Duration::ZERO, Happening::Connectivity);
             }
             Command::RestartIce { pc } => {
-                self.nodes[n]
-                    .pcs
-                    .get_mut(&pc)
-                    .expect("restart on a closed one")
-                    .restart();
+                self.nodes[n].pcs.get_mut(&pc).expect("restart on a closed one").restart();
                 self.fire_needed(n, pc);
             }
             Command::SendSignal { to, signal } => self.carry(n, to, signal),
@@ -391,29 +355,15 @@ impl World {
                 self.begin(n, op, pc);
                 self.tally.descriptions_set += 1;
                 self.ufrags += 1;
-                let result = self.nodes[n]
-                    .pcs
-                    .get_mut(&pc)
-                    .unwrap()
-                    .set_local(self.ufrags);
-                self.later(
-                    n,
-                    Input::Completed {
-                        op,
-                        result: Ok(result),
-                    },
-                );
+                let result = self.nodes[n].pcs.get_mut(&pc).unwrap().set_local(self.ufrags);
+                self.later(n, Input::Completed { op, result: Ok(result) });
                 self.gather(n, pc);
                 self.after_description(n, pc);
             }
             Command::SetRemoteDescription { op, pc, kind, sdp } => {
                 self.begin(n, op, pc);
                 self.tally.descriptions_set += 1;
-                let outcome = self.nodes[n]
-                    .pcs
-                    .get_mut(&pc)
-                    .unwrap()
-                    .set_remote(kind, &sdp);
+                let outcome = self.nodes[n].pcs.get_mut(&pc).unwrap().set_remote(kind, &sdp);
                 let result = outcome.map(|()| Completion::Done);
                 self.later(n, Input::Completed { op, result });
                 self.after_description(n, pc);
@@ -421,53 +371,27 @@ impl World {
             }
             Command::AddIceCandidate { op, pc, candidate } => {
                 self.begin(n, op, pc);
-                let result = self.nodes[n]
-                    .pcs
-                    .get_mut(&pc)
-                    .unwrap()
-                    .add_candidate(&candidate);
-                self.later(
-                    n,
-                    Input::Completed {
-                        op,
-                        result: result.map(|()| Completion::Done),
-                    },
-                );
+                let result = self.nodes[n].pcs.get_mut(&pc).unwrap().add_candidate(&candidate);
+                self.later(n, Input::Completed { op, result: result.map(|()| Completion::Done) });
                 self.at(Duration::ZERO, Happening::Connectivity);
             }
             Command::SampleStats { op, pc, .. } => {
                 self.begin(n, op, pc);
                 let sample = self.sample(n, pc);
-                self.later(
-                    n,
-                    Input::Completed {
-                        op,
-                        result: Ok(Completion::Stats(sample)),
-                    },
-                );
+                self.later(n, Input::Completed { op, result: Ok(Completion::Stats(sample)) });
             }
         }
     }
 
     fn begin(&mut self, n: usize, op: OpId, pc: PcId) {
         let node = &mut self.nodes[n];
-        assert!(
-            node.pcs.contains_key(&pc),
-            "an operation on a closed peer connection"
-        );
-        assert!(
-            !node.in_flight.values().any(|of| *of == pc),
-            "two operations in flight on {pc:?}"
-        );
+        assert!(node.pcs.contains_key(&pc), "an operation on a closed peer connection");
+        assert!(!node.in_flight.values().any(|of| *of == pc), "two operations in flight on {pc:?}");
         node.in_flight.insert(op, pc);
     }
 
     fn fire_needed(&mut self, n: usize, pc: PcId) {
-        if self.nodes[n]
-            .pcs
-            .get_mut(&pc)
-            .is_some_and(FakePc::take_needed)
-        {
+        if self.nodes[n].pcs.get_mut(&pc).is_some_and(FakePc::take_needed) {
             self.later(n, Input::NegotiationNeeded { pc });
         }
     }
@@ -482,11 +406,7 @@ impl World {
     }
 
     fn gather(&mut self, n: usize, pc: PcId) {
-        let Some(ufrag) = self.nodes[n]
-            .pcs
-            .get_mut(&pc)
-            .and_then(FakePc::take_gathering)
-        else {
+        let Some(ufrag) = self.nodes[n].pcs.get_mut(&pc).and_then(FakePc::take_gathering) else {
             return;
         };
         for index in 0..3 {
@@ -511,11 +431,7 @@ impl World {
         if flows {
             record.progress = now;
         }
-        StatsSample {
-            inbound_progress: record.progress,
-            round_trip: None,
-            inbound_loss: Some(0.0),
-        }
+        StatsSample { inbound_progress: record.progress, round_trip: None, inbound_loss: Some(0.0) }
     }
 
     fn carry(&mut self, n: usize, to: PeerId, signal: Signal) {
@@ -533,17 +449,13 @@ impl World {
             Fate::Duplicate => 2,
         };
         for _ in 0..copies {
-            let delay = self
-                .rng
-                .duration_between(Duration::from_millis(1), Duration::from_millis(40));
+            let delay =
+                self.rng.duration_between(Duration::from_millis(1), Duration::from_millis(40));
             let slot = self.arrival.entry((n, other)).or_default();
             let at = (self.now + delay).max(*slot);
             *slot = at;
             let (from, life) = (self.nodes[n].id, self.nodes[other].life);
-            let input = Input::SignalReceived {
-                from,
-                signal: signal.clone(),
-            };
+            let input = Input::SignalReceived { from, signal: signal.clone() };
             self.at(at.since(self.now), Happening::Input(other, life, input));
         }
     }
@@ -554,10 +466,7 @@ impl World {
     fn mate(&self, n: usize, pc: PcId) -> Option<PcId> {
         let ours = &self.nodes[n].pcs[&pc];
         let theirs = &self.nodes[ours.other].pcs;
-        theirs
-            .iter()
-            .find(|(_, mate)| mate.other == n && ours.is_mate_of(mate))
-            .map(|(id, _)| *id)
+        theirs.iter().find(|(_, mate)| mate.other == n && ours.is_mate_of(mate)).map(|(id, _)| *id)
     }
 
     fn check_connectivity(&mut self) {

@@ -100,15 +100,8 @@ impl FakePc {
             self.gathered = Some(self.local);
             self.gathering = Some(self.local);
         }
-        let word = if kind == DescriptionKind::Offer {
-            "offer"
-        } else {
-            "answer"
-        };
-        Completion::LocalDescriptionSet {
-            kind,
-            sdp: format!("{word} {}", self.local),
-        }
+        let word = if kind == DescriptionKind::Offer { "offer" } else { "answer" };
+        Completion::LocalDescriptionSet { kind, sdp: format!("{word} {}", self.local) }
     }
 
     pub(crate) fn set_remote(&mut self, kind: DescriptionKind, sdp: &str) -> Result<(), OpError> {
@@ -141,18 +134,10 @@ impl FakePc {
     }
 
     pub(crate) fn add_candidate(&mut self, candidate: &IceCandidate) -> Result<(), OpError> {
-        assert!(
-            self.remote.is_some(),
-            "addIceCandidate before setRemoteDescription"
-        );
-        let of: u64 = candidate
-            .username_fragment
-            .as_ref()
-            .unwrap()
-            .parse()
-            .unwrap();
-        if Some(of) != self.remote {
-            return Err(OpError(format!("no ice generation {of}")));
+        assert!(self.remote.is_some(), "addIceCandidate before setRemoteDescription");
+        let of = candidate.username_fragment.as_deref().and_then(|text| text.parse::<u64>().ok());
+        if of != self.remote {
+            return Err(OpError(format!("no ice generation {of:?}")));
         }
         self.candidates += 1;
         Ok(())
@@ -187,23 +172,15 @@ impl FakePc {
                 }
                 Connected => {
                     let lost = *self.lost_at.get_or_insert(now);
-                    if now.since(lost) < Duration::from_secs(5) {
-                        Connected
-                    } else {
-                        Disconnected
-                    }
+                    if now.since(lost) < Duration::from_secs(5) { Connected } else { Disconnected }
                 }
                 Connecting | Disconnected => {
                     let lost = *self.lost_at.get_or_insert(now);
-                    if now.since(lost) < Duration::from_secs(20) {
-                        self.state
-                    } else {
-                        Failed
-                    }
+                    if now.since(lost) < Duration::from_secs(20) { self.state } else { Failed }
                 }
-                other => {
+                New | Failed | PeerConnectionState::Closed => {
                     self.lost_at = None;
-                    other
+                    self.state
                 }
             }
         };

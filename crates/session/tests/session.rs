@@ -1,0 +1,481 @@
+//! The session against a server that says what the test wants it to say.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a broken test stops")]
+
+use std::time::Duration;
+
+use openstudio_session::mesh::{Command, Completion, Input as MeshInput, PeerConnectionState};
+use openstudio_session::wire::{
+    ClientMessage, CloseCode, Description, DisplayName, ErrorCode, IceConfig, IceServer,
+    LeaveReason, Participant, SeatGrant, ServerMessage, Token,
+};
+use openstudio_session::{
+    EndReason, Event, Input, Output, Session, SessionConfig, SignallingState, SocketId,
+};
+use openstudio_units::{Incarnation, PeerId, Role, RoomId, Seed, Timestamp};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+struct Client {
+    session: Session,
+    now: Timestamp,
+    socket: Option<SocketId>,
+    sent: Vec<ClientMessage>,
+    commands: Vec<Command>,
+    events: Vec<Event>,
+    closed: Vec<SocketId>,
+}
+
+fn room() -> RoomId {
+    RoomId::from_random_bytes([9; 16])
+}
+
+fn peer(n: u8) -> PeerId {
+    PeerId::from_random_bytes([n; 16])
+}
+
+fn seat(n: u8) -> Participant {
+    Participant {
+        peer_id: peer(n),
+        role: Role::Caller,
+        name: DisplayName::new(&format!("Caller {n}")).ok(),
+        incarnation: Incarnation(u32::from(n)),
+        present: true,
+        muted: false,
+        microphone: true,
+    }
+}
+
+fn grant(role: Role, token: &str) -> SeatGrant {
+    SeatGrant {
+        role,
+        token: Token(token.to_owned()),
+        incarnation: Incarnation(1),
+        ice: IceConfig::default(),
+    }
+}
+
+impl Client {
+    fn new(input: Input) -> Self {
+        let now = Timestamp::from_millis(5);
+        let session = Session::new(SessionConfig::default(), Seed::from_number(4), now);
+        let mut client = Self {
+            session,
+            now,
+            socket: None,
+            sent: Vec::new(),
+            commands: Vec::new(),
+            events: Vec::new(),
+            closed: Vec::new(),
+        };
+        client.input(input);
+        client
+    }
+
+    fn joining() -> Self {
+        Self::new(Input::Join { room: room(), invite: None, name: DisplayName::new("Ada").ok() })
+    }
+
+    /// A client in the room with the given others.
+    fn in_room(others: &[u8]) -> Self {
+        let mut client = Self::joining();
+        client.open();
+        let me = client.registered();
+        let mut participants: Vec<_> = others.iter().map(|n| seat(*n)).collect();
+        participants.push(Participant { peer_id: me, microphone: false, ..seat(200) });
+        client.says(ServerMessage::RoomJoined {
+            room_id: room(),
+            seat: grant(Role::Caller, "first"),
+            seq: 10,
+            participants,
+        });
+        client
+    }
+
+    fn registered(&self) -> PeerId {
+        let id = self.sent.iter().find_map(|message| match message {
+            ClientMessage::Register { peer_id } => Some(*peer_id),
+            _ => None,
+        });
+        id.unwrap()
+    }
+
+    fn input(&mut self, input: Input) {
+        self.session.handle_input(self.now, input);
+        self.drain();
+    }
+
+    fn open(&mut self) {
+        let socket = self.socket.unwrap();
+        self.input(Input::SocketOpened(socket));
+    }
+
+    fn says(&mut self, message: ServerMessage) {
+        let (socket, text) = (self.socket.unwrap(), message.to_json());
+        self.input(Input::MessageReceived { socket, text });
+    }
+
+    fn refuses(&mut self, code: ErrorCode) {
+        let message = "no".to_owned();
+        self.says(ServerMessage::Error { code, message, request: None, to: None });
+    }
+
+    fn loses_socket(&mut self, code: Option<u16>) {
+        let socket = self.socket.take().unwrap();
+        self.input(Input::SocketClosed { socket, code });
+    }
+
+    /// Goes to the next deadline.
+    fn wait(&mut self) -> Duration {
+        let due = self.session.poll_timeout().unwrap();
+        let waited = due.at.since(self.now);
+        self.now = self.now.max(due.at);
+        self.session.handle_timeout(self.now);
+        self.drain();
+        waited
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.session.poll_output() {
+            match output {
+                Output::OpenSocket(socket) => self.socket = Some(socket),
+                Output::CloseSocket(socket) => self.closed.push(socket),
+                Output::SendText { socket, text } => {
+                    assert_eq!(Some(socket), self.socket, "sent on a socket that is gone");
+                    self.sent.push(ClientMessage::parse(&text).unwrap());
+                }
+                Output::Mesh(command) => {
+                    assert!(!matches!(command, Command::SendSignal { .. }));
+                    self.commands.push(command);
+                }
+                Output::Event(event) => self.events.push(event),
+            }
+        }
+    }
+
+    fn take_sent(&mut self) -> Vec<&'static str> {
+        self.sent.drain(..).map(|message| message.kind()).collect()
+    }
+
+    fn end_reason(&self) -> Option<&EndReason> {
+        self.events.iter().find_map(|event| match event {
+            Event::Ended(reason) => Some(reason),
+            _ => None,
+        })
+    }
+
+    fn signalling(&self) -> Option<SignallingState> {
+        self.events.iter().rev().find_map(|event| match event {
+            Event::SignallingChanged(state) => Some(*state),
+            _ => None,
+        })
+    }
+}
+
+#[test]
+fn joining_registers_asks_for_the_seat_and_enters() {
+    let mut client = Client::in_room(&[1]);
+    assert_eq!(client.take_sent(), ["register", "create-or-join-room"]);
+    assert_eq!(client.signalling(), Some(SignallingState::Ready));
+    assert_eq!(client.session.role(), Some(Role::Caller));
+    assert!(client.events.contains(&Event::SeatToken(Token("first".into()))));
+    let entered = |event: &Event| matches!(event, Event::Entered { room: of, .. } if *of == room());
+    assert!(client.events.iter().any(entered));
+    assert_eq!(client.session.links().len(), 1, "a link to the other, none to oneself");
+}
+
+#[test]
+fn starting_makes_a_room() {
+    let mut client = Client::new(Input::Start { name: None });
+    client.open();
+    let asked = ClientMessage::CreateOrJoinRoom {
+        room_id: None,
+        role: None,
+        invite_token: None,
+        name: None,
+    };
+    assert_eq!(client.sent.last(), Some(&asked));
+    let me = client.registered();
+    client.says(ServerMessage::RoomCreated {
+        room_id: room(),
+        host_id: me,
+        seat: grant(Role::Host, "t"),
+        seq: 1,
+        participants: vec![Participant { peer_id: me, role: Role::Host, ..seat(1) }],
+    });
+    assert_eq!(client.session.role(), Some(Role::Host));
+    assert_eq!(client.session.room(), Some(room()));
+}
+
+#[test]
+fn a_microphone_and_a_mute_from_before_the_seat_are_announced_with_it() {
+    let mut client = Client::joining();
+    client.input(Input::SetMicrophone(true));
+    client.input(Input::SetMuted(true));
+    client.open();
+    let me = client.registered();
+    client.take_sent();
+    client.says(ServerMessage::RoomJoined {
+        room_id: room(),
+        seat: grant(Role::Caller, "t"),
+        seq: 1,
+        participants: vec![Participant { peer_id: me, ..seat(1) }],
+    });
+    assert_eq!(client.take_sent(), ["microphone", "mute"]);
+}
+
+#[test]
+fn a_broken_socket_resumes_with_the_newest_token_and_touches_no_peer_connection() {
+    let mut client = Client::in_room(&[1, 250]);
+    client.says(ServerMessage::SeatToken { token: Token("second".into()) });
+    client.input(Input::SetMicrophone(true));
+    client.take_sent();
+    client.commands.clear();
+    client.loses_socket(Some(1006));
+    assert_eq!(client.signalling(), Some(SignallingState::Reconnecting));
+    while client.socket.is_none() {
+        client.wait();
+    }
+    client.open();
+    let resume = ClientMessage::Resume { token: Token("second".into()), fresh: false };
+    assert_eq!(client.sent, [resume]);
+    client.sent.clear();
+    let me = client.session.me().unwrap();
+    client.says(ServerMessage::Resumed {
+        peer_id: me,
+        room_id: room(),
+        seat: grant(Role::Caller, "third"),
+    });
+    client.says(ServerMessage::Snapshot {
+        room_id: room(),
+        seq: 3,
+        complete: true,
+        participants: vec![seat(1), seat(250), Participant { peer_id: me, ..seat(200) }],
+    });
+    assert_eq!(client.signalling(), Some(SignallingState::Ready));
+    assert!(client.take_sent().contains(&"microphone"), "it is announced again");
+    let closes = |command: &Command| matches!(command, Command::ClosePeerConnection { .. });
+    assert!(!client.commands.iter().any(closes));
+}
+
+#[test]
+fn a_restarted_server_that_knows_few_drops_nobody_until_it_says_so() {
+    let mut client = Client::in_room(&[1, 2]);
+    client.loses_socket(None);
+    while client.socket.is_none() {
+        client.wait();
+    }
+    client.open();
+    let me = client.session.me().unwrap();
+    let mine = Participant { peer_id: me, ..seat(200) };
+    client.says(ServerMessage::Resumed {
+        peer_id: me,
+        room_id: room(),
+        seat: grant(Role::Caller, "t"),
+    });
+    let snapshot = |complete, participants| ServerMessage::Snapshot {
+        room_id: room(),
+        seq: 1,
+        complete,
+        participants,
+    };
+    client.says(snapshot(false, vec![mine.clone()]));
+    assert_eq!(client.session.links().len(), 2);
+    client.says(ServerMessage::PeerJoined { participant: seat(1), seq: 2 });
+    client.says(snapshot(true, vec![mine, seat(1)]));
+    assert_eq!(client.session.links().len(), 1);
+    let left = Event::ParticipantLeft { peer: peer(2), reason: LeaveReason::TimedOut };
+    assert!(client.events.contains(&left));
+}
+
+#[test]
+fn a_server_that_never_completes_its_snapshot_does_not_keep_ghosts_for_ever() {
+    let mut client = Client::in_room(&[1]);
+    let me = client.session.me().unwrap();
+    let participants = vec![Participant { peer_id: me, ..seat(200) }];
+    client.says(ServerMessage::Snapshot { room_id: room(), seq: 1, complete: false, participants });
+    let start = client.now;
+    while client.now.since(start) < Duration::from_secs(61) {
+        client.wait();
+        if client.sent.last() == Some(&ClientMessage::Ping) {
+            client.says(ServerMessage::Pong { timestamp: 0 });
+        }
+    }
+    assert!(client.session.links().is_empty());
+}
+
+#[test]
+fn a_reloaded_page_resumes_fresh() {
+    let mut client = Client::new(Input::Resume { token: Token("kept".into()) });
+    client.open();
+    assert_eq!(client.sent, [ClientMessage::Resume { token: Token("kept".into()), fresh: true }]);
+    client.says(ServerMessage::Resumed {
+        peer_id: peer(7),
+        room_id: room(),
+        seat: grant(Role::Host, "t"),
+    });
+    assert_eq!(client.session.me(), Some(peer(7)));
+    assert_eq!(client.session.role(), Some(Role::Host));
+    assert_ne!(client.signalling(), Some(SignallingState::Ready), "the snapshot has not come");
+}
+
+#[test]
+fn refusals_that_nothing_can_mend_end_the_session_with_their_reason() {
+    for code in [
+        ErrorCode::RoomEnded,
+        ErrorCode::RoomFull,
+        ErrorCode::InvalidToken,
+        ErrorCode::ExpiredToken,
+        ErrorCode::WrongToken,
+        ErrorCode::InvalidName,
+    ] {
+        let mut client = Client::joining();
+        client.open();
+        client.refuses(code);
+        let reason = EndReason::Refused { code, message: "no".into() };
+        assert_eq!(client.end_reason(), Some(&reason));
+        assert_eq!(client.closed.len(), 1);
+        assert_eq!(client.session.poll_timeout(), None);
+    }
+}
+
+#[test]
+fn a_room_that_is_not_there_is_looked_for_a_little_longer() {
+    let mut client = Client::joining();
+    client.open();
+    client.take_sent();
+    for _ in 0..3 {
+        client.refuses(ErrorCode::RoomNotFound);
+        assert_eq!(client.end_reason(), None);
+        assert_eq!(client.wait(), Duration::from_secs(1));
+        assert_eq!(client.take_sent(), ["create-or-join-room"]);
+    }
+    client.refuses(ErrorCode::RoomNotFound);
+    assert!(client.end_reason().is_some());
+}
+
+#[test]
+fn a_refusal_in_the_room_is_told_and_the_session_goes_on() {
+    let mut client = Client::in_room(&[1]);
+    client.says(ServerMessage::Error {
+        code: ErrorCode::Forbidden,
+        message: "ask a host".into(),
+        request: Some("request-invite".into()),
+        to: None,
+    });
+    let told = Event::Refused { code: ErrorCode::Forbidden, message: "ask a host".into() };
+    assert!(client.events.contains(&told));
+    assert_eq!(client.end_reason(), None);
+}
+
+#[test]
+fn another_tab_takes_over_and_this_one_lets_go() {
+    let mut client = Client::in_room(&[1]);
+    client.loses_socket(Some(CloseCode::TakenOver.as_u16()));
+    assert_eq!(client.end_reason(), Some(&EndReason::TakenOver));
+    assert_eq!(client.session.poll_timeout(), None, "it does not come back by itself");
+}
+
+#[test]
+fn leaving_says_so_and_closes_everything() {
+    let mut client = Client::in_room(&[1]);
+    client.take_sent();
+    client.input(Input::Leave);
+    assert_eq!(client.take_sent(), ["leave"]);
+    assert_eq!(client.end_reason(), Some(&EndReason::Left));
+    assert_eq!(client.closed, [client.socket.unwrap()]);
+    client.input(Input::Online);
+    assert!(client.sent.is_empty());
+}
+
+#[test]
+fn what_an_older_socket_still_says_is_ignored() {
+    let mut client = Client::in_room(&[1]);
+    let old = client.socket.unwrap();
+    client.loses_socket(None);
+    while client.socket.is_none() {
+        client.wait();
+    }
+    let text = ServerMessage::RoomEnded { room_id: room() }.to_json();
+    client.input(Input::MessageReceived { socket: old, text });
+    client.input(Input::SocketClosed { socket: old, code: Some(4002) });
+    assert_eq!(client.end_reason(), None);
+}
+
+#[test]
+fn garbage_from_the_server_changes_nothing() {
+    let mut client = Client::in_room(&[1]);
+    let before = client.events.len();
+    for text in ["", "{", "[]", r#"{"type":"offer"}"#, r#"{"type":"new-thing","x":1}"#] {
+        let socket = client.socket.unwrap();
+        client.input(Input::MessageReceived { socket, text: text.to_owned() });
+    }
+    assert_eq!(client.events.len(), before);
+}
+
+#[test]
+fn a_server_that_goes_away_spreads_the_return_over_what_it_asked_for() {
+    let mut client = Client::in_room(&[]);
+    client.says(ServerMessage::GoingAway { retry_after_ms: 60_000 });
+    client.loses_socket(Some(1001));
+    let due = client.session.poll_timeout().unwrap().at.since(client.now);
+    assert!(due > Duration::from_millis(500) && due <= Duration::from_secs(60), "{due:?}");
+}
+
+#[test]
+fn offers_reach_the_mesh_and_answers_go_out_under_ones_own_id() {
+    let mut client = Client::in_room(&[250]);
+    let me = client.session.me().unwrap();
+    assert!(me < peer(250), "this side is polite");
+    let (from, to) = (peer(250), me);
+    client.says(ServerMessage::Offer(Description {
+        from,
+        to,
+        sdp: "v=0".into(),
+        generation: None,
+        offer_id: None,
+    }));
+    let mut answered = false;
+    for _ in 0..10 {
+        for command in std::mem::take(&mut client.commands) {
+            let (op, completion) = match command {
+                Command::CreatePeerConnection { op, .. }
+                | Command::SetRemoteDescription { op, .. } => (op, Completion::Done),
+                Command::SetLocalDescription { op, .. } => {
+                    let kind = openstudio_session::mesh::DescriptionKind::Answer;
+                    (op, Completion::LocalDescriptionSet { kind, sdp: "answer".into() })
+                }
+                other => panic!("{other:?}"),
+            };
+            let result = Ok(completion);
+            client.input(Input::Mesh(MeshInput::Completed { op, result }));
+        }
+        answered |= client.sent.iter().any(
+            |m| matches!(m, ClientMessage::Answer(answer) if answer.from == me && answer.to == from),
+        );
+    }
+    assert!(answered);
+}
+
+#[test]
+fn new_relay_servers_are_told_to_the_application() {
+    let mut client = Client::in_room(&[]);
+    client.loses_socket(None);
+    while client.socket.is_none() {
+        client.wait();
+    }
+    client.open();
+    let turn =
+        IceServer { urls: vec!["turn:x".into()], username: "u".into(), credential: "c".into() };
+    let ice = IceConfig { stun: Vec::new(), turn: vec![turn] };
+    let me = client.session.me().unwrap();
+    client.says(ServerMessage::Resumed {
+        peer_id: me,
+        room_id: room(),
+        seat: SeatGrant { ice: ice.clone(), ..grant(Role::Caller, "t") },
+    });
+    assert!(client.events.contains(&Event::IceServers(ice)));
+    let state = PeerConnectionState::Connected;
+    let pc = openstudio_session::mesh::PcId(77);
+    client.input(Input::Mesh(MeshInput::ConnectionStateChanged { pc, state }));
+    assert_eq!(client.session.counters().late_reports, 1);
+}
