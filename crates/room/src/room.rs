@@ -73,7 +73,10 @@ pub(crate) struct Room {
 impl Room {
     /// Makes a room that comes back and waits for its seats until `until`.
     pub(crate) fn rebuilding(until: Timestamp) -> Self {
-        Self { rebuilding_until: Some(until), ..Self::default() }
+        Self {
+            rebuilding_until: Some(until),
+            ..Self::default()
+        }
     }
 
     pub(crate) fn seq(&self) -> u64 {

@@ -1,0 +1,132 @@
+//! What can be said on the command line, in the environment and in the file.
+//!
+//! Each setting stands once, in [`Options`]: as a flag, as `OPENSTUDIO_…` in the
+//! environment, and as a key of the TOML file. All are optional here; `settings.rs`
+//! puts them together with the defaults.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use openstudio_wire::IceServer;
+use serde::Deserialize;
+
+use crate::logs::LogFormat;
+
+/// A self-hosted broadcast studio for live call-in shows.
+#[derive(Debug, Parser)]
+#[command(name = "openstudio", version, args_conflicts_with_subcommands = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) options: Options,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve the studio: page, signalling, rooms. The default command.
+    Serve(Box<Options>),
+}
+
+macro_rules! options {
+    ($($(#[$attribute:meta])* $name:ident: $type:ty,)*) => {
+        /// The settings of `openstudio serve`.
+        #[derive(Debug, Clone, Default, Args, Deserialize)]
+        #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+        pub(crate) struct Options {
+            $($(#[$attribute])* pub(crate) $name: Option<$type>,)*
+        }
+
+        impl Options {
+            /// Returns these settings, and those of `fallback` where these say nothing.
+            pub(crate) fn over(self, fallback: Self) -> Self {
+                Self { $($name: self.$name.or(fallback.$name),)* }
+            }
+        }
+    };
+}
+
+options! {
+    /// Read settings from this TOML file [default: openstudio.toml in the data folder, if
+    /// it is there].
+    #[arg(long, env = "OPENSTUDIO_CONFIG", value_name = "FILE")]
+    #[serde(skip)]
+    config: PathBuf,
+    /// Listen on this address [default: 127.0.0.1:6736].
+    #[arg(long, env = "OPENSTUDIO_LISTEN", value_name = "ADDRESS:PORT")]
+    listen: SocketAddr,
+    /// Keep the secret and the state here [default: a folder of the current user].
+    #[arg(long, env = "OPENSTUDIO_DATA_DIR", value_name = "DIR")]
+    data_dir: PathBuf,
+    /// Form of the log lines.
+    #[arg(long, env = "OPENSTUDIO_LOG_FORMAT", value_enum)]
+    log_format: LogFormat,
+    /// What to log: error, warn, info, debug, trace, or a filter [default: info].
+    #[arg(long, env = "OPENSTUDIO_LOG_LEVEL", value_name = "LEVEL")]
+    log_level: String,
+    /// Let pages of this origin open a WebSocket; may stand several times.
+    #[arg(long = "allowed-origin", env = "OPENSTUDIO_ALLOWED_ORIGINS", value_delimiter = ',',
+          value_name = "ORIGIN")]
+    allowed_origins: Vec<String>,
+    /// Believe the X-Forwarded-For of this proxy; may stand several times.
+    #[arg(long = "trusted-proxy", env = "OPENSTUDIO_TRUSTED_PROXIES", value_delimiter = ',',
+          value_name = "ADDRESS")]
+    trusted_proxies: Vec<IpAddr>,
+    /// STUN server for participants, as stun:HOST:PORT; may stand several times.
+    #[arg(long, env = "OPENSTUDIO_STUN", value_delimiter = ',', value_name = "URL")]
+    stun: Vec<String>,
+    /// TURN servers with their credentials; in the file only.
+    #[arg(skip)]
+    turn: Vec<IceServer>,
+    /// Serve the browser client from this folder, not from the binary.
+    #[arg(long, env = "OPENSTUDIO_WEB_DIR", value_name = "DIR")]
+    web_dir: PathBuf,
+    /// Seats in a room [default: 15].
+    #[arg(long, env = "OPENSTUDIO_MAX_PARTICIPANTS", value_name = "N",
+          value_parser = clap::value_parser!(u32).range(1..=1000))]
+    max_participants: u32,
+    /// Rooms at once [default: 1000].
+    #[arg(long, env = "OPENSTUDIO_MAX_ROOMS", value_name = "N")]
+    max_rooms: u32,
+    /// Seconds for which the seat of a lost connection is kept [default: 30].
+    #[arg(long, env = "OPENSTUDIO_GRACE_SECONDS", value_name = "N")]
+    grace_seconds: u32,
+    /// Messages a second from one socket, sustained [default: 100].
+    #[arg(long, env = "OPENSTUDIO_SOCKET_MESSAGES_PER_SECOND", value_name = "N")]
+    socket_messages_per_second: u32,
+    /// Messages at once from one socket [default: 1000].
+    #[arg(long, env = "OPENSTUDIO_SOCKET_MESSAGE_BURST", value_name = "N")]
+    socket_message_burst: u32,
+    /// Bytes a second from one socket, sustained [default: 131072].
+    #[arg(long, env = "OPENSTUDIO_SOCKET_BYTES_PER_SECOND", value_name = "N")]
+    socket_bytes_per_second: u32,
+    /// Bytes at once from one socket [default: 1048576].
+    #[arg(long, env = "OPENSTUDIO_SOCKET_BYTE_BURST", value_name = "N")]
+    socket_byte_burst: u32,
+    /// Messages a second from one address, sustained [default: 1000].
+    #[arg(long, env = "OPENSTUDIO_ADDRESS_MESSAGES_PER_SECOND", value_name = "N")]
+    address_messages_per_second: u32,
+    /// Messages at once from one address [default: 5000].
+    #[arg(long, env = "OPENSTUDIO_ADDRESS_MESSAGE_BURST", value_name = "N")]
+    address_message_burst: u32,
+    /// Sockets at once from one address [default: 100].
+    #[arg(long, env = "OPENSTUDIO_ADDRESS_SOCKETS", value_name = "N")]
+    address_sockets: u32,
+    /// New sockets a second from one address, sustained [default: 5].
+    #[arg(long, env = "OPENSTUDIO_ADDRESS_CONNECTS_PER_SECOND", value_name = "N")]
+    address_connects_per_second: u32,
+    /// New sockets at once from one address [default: 60].
+    #[arg(long, env = "OPENSTUDIO_ADDRESS_CONNECT_BURST", value_name = "N")]
+    address_connect_burst: u32,
+    /// Connections at once [default: 10000].
+    #[arg(long, env = "OPENSTUDIO_CONNECTIONS", value_name = "N")]
+    connections: u32,
+    /// Messages that may wait for one slow socket [default: 2000].
+    #[arg(long, env = "OPENSTUDIO_QUEUED_MESSAGES", value_name = "N")]
+    queued_messages: u32,
+    /// Bytes that may wait for one slow socket [default: 2097152].
+    #[arg(long, env = "OPENSTUDIO_QUEUED_BYTES", value_name = "N")]
+    queued_bytes: u32,
+}

@@ -1,0 +1,99 @@
+//! `openstudio`: the command line around `openstudio-server`.
+//!
+//! Decides nothing about rooms or sockets. It puts the settings together, starts the
+//! server, says where it is, and stops it on a signal.
+
+mod config;
+mod logs;
+mod settings;
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Parser;
+use openstudio_server::Server;
+
+use crate::config::{Cli, Command, Options};
+
+fn main() -> ExitCode {
+    let Cli { command, options } = Cli::parse();
+    let Command::Serve(served) = command.unwrap_or(Command::Serve(Box::default()));
+    match serve(&served.over(options)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "what went wrong is told to whoever started the program"
+)]
+fn complain(error: &anyhow::Error) {
+    eprintln!("openstudio: {error:#}");
+}
+
+fn serve(options: &Options) -> anyhow::Result<()> {
+    let settings = settings::load(options)?;
+    logs::start(settings.log_format, &settings.log_level)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    runtime.block_on(async {
+        let server = Server::bind(settings.server).await?;
+        announce(server.local_addr());
+        server.run(stop_signal()?).await;
+        Ok(())
+    })
+}
+
+/// Says where the studio is, for a person to click.
+#[expect(
+    clippy::print_stdout,
+    reason = "the one line that a person who starts it wants to see"
+)]
+fn announce(address: SocketAddr) {
+    let ip = address.ip().to_canonical();
+    let host = match ip {
+        ip if ip.is_unspecified() => "localhost".to_owned(),
+        std::net::IpAddr::V4(ip) => ip.to_string(),
+        std::net::IpAddr::V6(ip) => format!("[{ip}]"),
+    };
+    println!("The studio is open at http://{host}:{}/", address.port());
+    if !ip.is_loopback() {
+        tracing::warn!(
+            "browsers will not give the microphone on http://ADDRESS:{port} from another machine, \
+             since the connection is not encrypted; put a proxy with a certificate in front, or \
+             open the page on this machine at http://localhost:{port}/",
+            port = address.port()
+        );
+    }
+}
+
+/// Returns a future that completes when somebody asks the program to stop.
+fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+    #[cfg(unix)]
+    let terminate = {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut signal = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+        async move {
+            signal.recv().await;
+        }
+    };
+    #[cfg(not(unix))]
+    let terminate = std::future::pending::<()>();
+    Ok(async move {
+        tokio::select! {
+            () = terminate => {}
+            result = tokio::signal::ctrl_c() => {
+                if result.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            }
+        }
+    })
+}

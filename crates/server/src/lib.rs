@@ -1,0 +1,28 @@
+//! The OpenStudio server: sockets, pages and limits around `openstudio-room`.
+//!
+//! [`Server::bind`] opens the port, [`Server::run`] serves until it is told to stop.
+//! One task owns each socket; one mutex holds the rooms, and nothing is awaited while
+//! it is held. What a message means is decided in `openstudio-room` and nowhere here.
+//!
+//! # Invariants
+//! Media never passes through. Every queue, buffer and table is bounded. The trouble of
+//! one socket (too fast, too slow, too large, a panic) ends that socket and no other.
+
+mod address;
+mod assets;
+mod config;
+mod ended;
+mod http;
+mod hub;
+mod limits;
+mod outbox;
+mod secret;
+mod serve;
+mod socket;
+#[cfg(test)]
+mod tests_support;
+mod tokens;
+
+pub use config::{Limits, ServerConfig};
+pub use secret::SecretError;
+pub use serve::{Server, StartError};
