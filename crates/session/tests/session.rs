@@ -1,5 +1,10 @@
 //! The session against a server that says what the test wants it to say.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a broken test stops")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    reason = "a broken test stops"
+)]
 
 use std::time::Duration;
 
