@@ -43,13 +43,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     browsers::ensure(false)?;
     let binary = run::build()?;
     let mut node = shell::command("node");
-    node.current_dir(shell::root().join("e2e"))
-        .env("OPENSTUDIO_BIN", binary);
-    let script = if options.what == What::Join {
-        "bench/join.mjs"
-    } else {
-        "bench/load.mjs"
-    };
+    node.current_dir(shell::root().join("e2e")).env("OPENSTUDIO_BIN", binary);
+    let script = if options.what == What::Join { "bench/join.mjs" } else { "bench/load.mjs" };
     node.arg(script).arg(format!("--rounds={}", options.rounds));
     node.args(options.json.then_some("--json"));
     shell::run(&mut node)

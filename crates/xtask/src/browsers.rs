@@ -8,32 +8,14 @@ use anyhow::{Result, bail};
 
 const NODE_MINIMUM: u32 = 20;
 const CHROMIUM: [Need; 4] = [
-    Need {
-        program: "chromium",
-        package: "chromium",
-    },
-    Need {
-        program: "node",
-        package: "nodejs",
-    },
-    Need {
-        program: "npm",
-        package: "npm",
-    },
-    Need {
-        program: "ip",
-        package: "iproute2",
-    },
+    Need { program: "chromium", package: "chromium" },
+    Need { program: "node", package: "nodejs" },
+    Need { program: "npm", package: "npm" },
+    Need { program: "ip", package: "iproute2" },
 ];
 const FIREFOX: [Need; 2] = [
-    Need {
-        program: "firefox-esr",
-        package: "firefox-esr",
-    },
-    Need {
-        program: "pulseaudio",
-        package: "pulseaudio",
-    },
+    Need { program: "firefox-esr", package: "firefox-esr" },
+    Need { program: "pulseaudio", package: "pulseaudio" },
 ];
 
 /// Makes sure that browser tests can run.
@@ -54,17 +36,10 @@ pub(crate) fn ensure_node() -> Result<()> {
 
 fn check_node() -> Result<()> {
     let version = shell::output(shell::command("node").arg("--version"))?;
-    let major = version
-        .trim()
-        .trim_start_matches('v')
-        .split('.')
-        .next()
-        .and_then(|m| m.parse().ok());
+    let major =
+        version.trim().trim_start_matches('v').split('.').next().and_then(|m| m.parse().ok());
     if major.is_none_or(|major: u32| major < NODE_MINIMUM) {
-        bail!(
-            "Node {} is too old: the browser tests need {NODE_MINIMUM} or newer",
-            version.trim()
-        );
+        bail!("Node {} is too old: the browser tests need {NODE_MINIMUM} or newer", version.trim());
     }
     Ok(())
 }
@@ -78,11 +53,7 @@ pub(crate) fn install_packages() -> Result<()> {
         return Ok(());
     }
     shell::step("npm ci", || {
-        shell::run(
-            shell::command("npm")
-                .args(["ci", "--silent"])
-                .current_dir(&folder),
-        )
+        shell::run(shell::command("npm").args(["ci", "--silent"]).current_dir(&folder))
     })?;
     Ok(std::fs::write(seen, lock)?)
 }

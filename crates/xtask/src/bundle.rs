@@ -30,9 +30,7 @@ pub(crate) fn stamp(wasm: &[u8], profile: Profile) -> Result<String> {
     let mut hash = Sha256::new();
     hash.update(format!("{profile:?} 1\n"));
     hash.update(wasm);
-    let own = std::env::current_exe()
-        .and_then(std::fs::metadata)
-        .and_then(|m| m.modified());
+    let own = std::env::current_exe().and_then(std::fs::metadata).and_then(|m| m.modified());
     hash.update(format!("{own:?}"));
     let web = shell::root().join("crates/web");
     hash.update(std::fs::read(web.join("index.html")).context("crates/web/index.html")?);
@@ -54,11 +52,7 @@ pub(crate) fn assemble(client: &Client, profile: Profile, stamp: &str) -> Result
     let new = dist().with_file_name("web.new");
     drop(std::fs::remove_dir_all(&new));
     std::fs::create_dir_all(&new)?;
-    let mut bundle = Bundle {
-        folder: new.clone(),
-        profile,
-        names: BTreeMap::new(),
-    };
+    let mut bundle = Bundle { folder: new.clone(), profile, names: BTreeMap::new() };
     bundle.fill(client)?;
     bundle.report()?;
     drop(std::fs::remove_dir_all(dist()));
@@ -78,9 +72,8 @@ impl Bundle {
     fn fill(&mut self, client: &Client) -> Result<()> {
         let web = shell::root().join("crates/web");
         // Text assets may name others: pictures and fonts first, then styles and scripts.
-        let (text, binary): (Vec<_>, Vec<_>) = assets(&web.join("assets"))?
-            .into_iter()
-            .partition(|(name, _)| names_others(name));
+        let (text, binary): (Vec<_>, Vec<_>) =
+            assets(&web.join("assets"))?.into_iter().partition(|(name, _)| names_others(name));
         for (name, content) in binary {
             self.add(&name, &content)?;
         }
@@ -88,10 +81,7 @@ impl Bundle {
             let content = self.fill_in(&name, &String::from_utf8(content)?)?;
             self.add(&name, content.as_bytes())?;
         }
-        self.add(
-            "app.wasm",
-            &std::fs::read(client.folder.join("app_bg.wasm"))?,
-        )?;
+        self.add("app.wasm", &std::fs::read(client.folder.join("app_bg.wasm"))?)?;
         let glue = self.add_snippets(client)?;
         self.add("app.js", glue.as_bytes())?;
         let boot = self.fill_in("boot.js", include_str!("boot.js"))?;
@@ -106,14 +96,16 @@ impl Bundle {
         let mut glue = std::fs::read_to_string(client.folder.join("app.js"))?;
         let folder = client.folder.join("snippets");
         for file in files_below(&folder)? {
-            let inside = file
-                .strip_prefix(&client.folder)?
-                .to_string_lossy()
-                .into_owned();
+            let inside = file.strip_prefix(&client.folder)?.to_string_lossy().into_owned();
             let name = inside.replace('/', "-");
             self.add(&name, &std::fs::read(&file)?)?;
             if let Some(hashed) = self.names.get(&name) {
-                glue = glue.replace(&format!("./{inside}"), &format!("./{hashed}"));
+                // Only where it is fetched from: the module also knows it by this name.
+                for quote in ['"', '\''] {
+                    let (from, to) =
+                        (format!("from {quote}./{inside}"), format!("from {quote}./{hashed}"));
+                    glue = glue.replace(&from, &to);
+                }
             }
         }
         Ok(glue)
@@ -121,9 +113,7 @@ impl Bundle {
 
     fn add(&mut self, name: &str, content: &[u8]) -> Result<()> {
         let hash = &hex(&Sha256::digest(content))[..16];
-        let (stem, extension) = name
-            .rsplit_once('.')
-            .context("an asset needs an extension")?;
+        let (stem, extension) = name.rsplit_once('.').context("an asset needs an extension")?;
         let hashed = format!("{stem}-{hash}.{extension}");
         self.write(&hashed, content)?;
         self.names.insert(name.to_owned(), hashed);
@@ -134,10 +124,7 @@ impl Bundle {
         std::fs::write(self.folder.join(name), content)?;
         let extension = name.rsplit('.').next().unwrap_or_default();
         if TEXT.contains(&extension) || extension == "wasm" {
-            std::fs::write(
-                self.folder.join(format!("{name}.br")),
-                brotli(content, self.profile)?,
-            )?;
+            std::fs::write(self.folder.join(format!("{name}.br")), brotli(content, self.profile)?)?;
             std::fs::write(self.folder.join(format!("{name}.gz")), gzip(content)?)?;
         }
         Ok(())
@@ -152,10 +139,7 @@ impl Bundle {
                 bail!("{file}: {{{{ without }}}}")
             };
             let Some(hashed) = self.names.get(name.trim()) else {
-                bail!(
-                    "{file}: there is no asset {name:?} (there are {:?})",
-                    self.names.keys()
-                );
+                bail!("{file}: there is no asset {name:?} (there are {:?})", self.names.keys());
             };
             filled.push_str(before);
             filled.push('/');
@@ -192,19 +176,13 @@ impl Bundle {
                 total += std::fs::metadata(&file)?.len();
             }
         }
-        println!(
-            "  {} files, {} kB with brotli",
-            self.names.len() + 1,
-            total.div_ceil(1000)
-        );
+        println!("  {} files, {} kB with brotli", self.names.len() + 1, total.div_ceil(1000));
         Ok(())
     }
 }
 
 fn names_others(name: &str) -> bool {
-    [".css", ".js", ".webmanifest", ".json"]
-        .iter()
-        .any(|extension| name.ends_with(extension))
+    [".css", ".js", ".webmanifest", ".json"].iter().any(|extension| name.ends_with(extension))
 }
 
 /// Every file below a folder, in order; none if there is no such folder.
@@ -217,11 +195,7 @@ fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
         };
         for entry in entries {
             let path = entry?.path();
-            if path.is_dir() {
-                open.push(path)
-            } else {
-                found.push(path)
-            }
+            if path.is_dir() { open.push(path) } else { found.push(path) }
         }
     }
     found.sort();
@@ -231,10 +205,7 @@ fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
 fn assets(folder: &Path) -> Result<Vec<(String, Vec<u8>)>> {
     let mut assets = Vec::new();
     for file in files_below(folder)? {
-        let name = file
-            .strip_prefix(folder)?
-            .to_string_lossy()
-            .replace('/', "-");
+        let name = file.strip_prefix(folder)?.to_string_lossy().replace('/', "-");
         assets.push((name, std::fs::read(&file)?));
     }
     Ok(assets)

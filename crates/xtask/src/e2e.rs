@@ -27,11 +27,7 @@ pub(crate) struct Options {
 pub(crate) fn run_alone(options: &Options) -> Result<ExitCode> {
     let counts = run(options)?;
     println!("\n{counts}");
-    Ok(if counts.failed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if counts.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Builds what is needed and runs the tests.
@@ -47,18 +43,11 @@ pub(crate) fn run(options: &Options) -> Result<Counts> {
     node.current_dir(shell::root().join("e2e"));
     node.args(["--test", "--test-concurrency=1"]);
     node.args(["--test-reporter=spec", "--test-reporter-destination=stdout"]);
-    node.arg("--test-reporter=tap")
-        .arg(format!("--test-reporter-destination={}", tap.display()));
-    node.args(
-        pattern
-            .iter()
-            .map(|pattern| format!("--test-name-pattern={pattern}")),
-    );
+    node.arg("--test-reporter=tap").arg(format!("--test-reporter-destination={}", tap.display()));
+    node.args(pattern.iter().map(|pattern| format!("--test-name-pattern={pattern}")));
     node.args(files);
-    node.env("OPENSTUDIO_BIN", binary)
-        .env("E2E_REPEAT", options.repeat.to_string());
-    node.env("E2E_FIREFOX", flag(options.firefox))
-        .env("E2E_HEAVY", flag(options.heavy));
+    node.env("OPENSTUDIO_BIN", binary).env("E2E_REPEAT", options.repeat.to_string());
+    node.env("E2E_FIREFOX", flag(options.firefox)).env("E2E_HEAVY", flag(options.heavy));
     let status = shell::status(&mut node)?;
     Ok(Counts::of_tap(&std::fs::read_to_string(tap)?).or_failed(status.success()))
 }
@@ -92,8 +81,5 @@ fn choose(filter: Option<&str>) -> Result<(Vec<PathBuf>, Option<&str>)> {
 }
 
 fn stem(path: &Path) -> String {
-    path.file_stem()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned()
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }

@@ -23,18 +23,11 @@ impl Need {
 
 /// Makes sure that all programs are there.
 pub(crate) fn ensure(needs: &[Need]) -> Result<()> {
-    let missing: Vec<_> = needs
-        .iter()
-        .filter(|n| !n.is_met())
-        .map(|n| n.package)
-        .collect();
+    let missing: Vec<_> = needs.iter().filter(|n| !n.is_met()).map(|n| n.package).collect();
     if missing.is_empty() {
         return Ok(());
     }
-    let by_hand = format!(
-        "apt-get install --no-install-recommends {}",
-        missing.join(" ")
-    );
+    let by_hand = format!("apt-get install --no-install-recommends {}", missing.join(" "));
     if shell::find_program("apt-get").is_none() || !is_root()? {
         bail!("tests need more programs. On Debian:\n    {by_hand}\n(as root)");
     }
@@ -42,9 +35,7 @@ pub(crate) fn ensure(needs: &[Need]) -> Result<()> {
         shell::run(shell::command("apt-get").args(["update", "-qq"]))?;
         let mut install = shell::command("apt-get");
         install.env("DEBIAN_FRONTEND", "noninteractive");
-        install
-            .args(["install", "-qq", "-y", "--no-install-recommends"])
-            .args(&missing);
+        install.args(["install", "-qq", "-y", "--no-install-recommends"]).args(&missing);
         shell::run(&mut install)
     })
 }

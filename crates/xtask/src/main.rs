@@ -3,10 +3,7 @@
 //! This file only reads the command line. What each task does is in the
 //! module of its name. Nothing here is part of the product.
 
-#![expect(
-    clippy::print_stdout,
-    reason = "a task talks to the person who started it"
-)]
+#![expect(clippy::print_stdout, reason = "a task talks to the person who started it")]
 
 mod bench;
 mod browsers;
@@ -28,11 +25,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(Parser)]
-#[command(
-    name = "cargo xtask",
-    bin_name = "cargo xtask",
-    about = "OpenStudio's own tasks"
-)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "OpenStudio's own tasks")]
 struct Arguments {
     #[command(subcommand)]
     task: Task,

@@ -12,11 +12,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let mut studio = std::process::Command::new(binary);
     studio.arg("serve").args(args);
     let status = shell::status(&mut studio)?;
-    Ok(if status.success() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Builds the release binary with the client inside, and returns its path.
@@ -41,7 +37,5 @@ pub(crate) fn binary(release: bool) -> Result<PathBuf> {
         }
         shell::run(&mut cargo)
     })?;
-    Ok(shell::target_dir()
-        .join(if release { "release" } else { "debug" })
-        .join("openstudio"))
+    Ok(shell::target_dir().join(if release { "release" } else { "debug" }).join("openstudio"))
 }

@@ -14,10 +14,7 @@ use std::time::{Duration, Instant};
 pub(crate) fn root() -> PathBuf {
     let manifest = std::env::var_os("CARGO_MANIFEST_DIR")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
-    manifest
-        .ancestors()
-        .nth(2)
-        .map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+    manifest.ancestors().nth(2).map_or_else(|| PathBuf::from("."), Path::to_path_buf)
 }
 
 /// Where cargo puts what it builds for this machine.
@@ -41,12 +38,7 @@ pub(crate) fn cargo() -> Command {
 
 /// Removes the variables with which cargo describes `xtask` itself.
 pub(crate) fn forget_own_package(command: &mut Command) {
-    let ours = [
-        "CARGO_MANIFEST_",
-        "CARGO_PKG_",
-        "CARGO_BIN_",
-        "CARGO_PRIMARY_",
-    ];
+    let ours = ["CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_BIN_", "CARGO_PRIMARY_"];
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy().into_owned();
         if ours.iter().any(|prefix| name.starts_with(prefix)) {
@@ -76,9 +68,7 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 
 /// Runs a command whose failure is an answer.
 pub(crate) fn status(command: &mut Command) -> Result<ExitStatus> {
-    command
-        .status()
-        .with_context(|| format!("cannot start {}", describe(command)))
+    command.status().with_context(|| format!("cannot start {}", describe(command)))
 }
 
 /// Standard output of a command that must succeed.
@@ -136,17 +126,11 @@ pub(crate) fn succeeds_within(command: &mut Command, limit: Duration) -> bool {
 /// The file that a program's name leads to, if it is on the search path.
 pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
-        .map(|folder| folder.join(name))
-        .find(|file| file.is_file())
+    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
 }
 
 fn describe(command: &Command) -> String {
     let mut words = vec![command.get_program().to_string_lossy().into_owned()];
-    words.extend(
-        command
-            .get_args()
-            .map(|word| word.to_string_lossy().into_owned()),
-    );
+    words.extend(command.get_args().map(|word| word.to_string_lossy().into_owned()));
     words.join(" ")
 }

@@ -13,11 +13,7 @@ pub(crate) struct Counts {
 impl Counts {
     /// A single check that is no test suite, such as the formatter's.
     pub(crate) fn check(passed: bool) -> Self {
-        Self {
-            passed: u64::from(passed),
-            failed: u64::from(!passed),
-            skipped: 0,
-        }
+        Self { passed: u64::from(passed), failed: u64::from(!passed), skipped: 0 }
     }
 
     /// The counts in the text of `cargo test`, nextest or a WebAssembly runner.
@@ -39,12 +35,9 @@ impl Counts {
     /// The counts in the TAP output of Node's runner.
     pub(crate) fn of_tap(text: &str) -> Self {
         let count = |name: &str| {
-            let line = text
-                .lines()
-                .rev()
-                .find_map(|line| line.strip_prefix("# ")?.strip_prefix(name));
-            line.and_then(|number| number.trim().parse().ok())
-                .unwrap_or(0)
+            let line =
+                text.lines().rev().find_map(|line| line.strip_prefix("# ")?.strip_prefix(name));
+            line.and_then(|number| number.trim().parse().ok()).unwrap_or(0)
         };
         Self {
             passed: count("pass "),
@@ -99,11 +92,7 @@ mod tests {
     use super::*;
 
     fn counts(passed: u64, failed: u64, skipped: u64) -> Counts {
-        Counts {
-            passed,
-            failed,
-            skipped,
-        }
+        Counts { passed, failed, skipped }
     }
 
     #[test]
@@ -127,9 +116,6 @@ mod tests {
 
     #[test]
     fn a_crash_without_a_count_is_a_failure() {
-        assert_eq!(
-            Counts::of_rust("error: could not compile").or_failed(false),
-            counts(0, 1, 0)
-        );
+        assert_eq!(Counts::of_rust("error: could not compile").or_failed(false), counts(0, 1, 0));
     }
 }

@@ -65,38 +65,23 @@ impl Report {
             all += *counts;
         }
         println!("{all}");
-        if all.failed == 0 {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        }
+        if all.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 }
 
 fn check_sources(report: &mut Report) {
-    report.suite("format", || {
-        check(shell::cargo().args(["fmt", "--all", "--check"]))
-    });
+    report.suite("format", || check(shell::cargo().args(["fmt", "--all", "--check"])));
     report.suite("tidy", tidy::run);
     report.suite("lints", || {
         let mut cargo = shell::cargo();
-        cargo.args([
-            "clippy",
-            "--locked",
-            "--workspace",
-            "--all-targets",
-            "--quiet",
-        ]);
+        cargo.args(["clippy", "--locked", "--workspace", "--all-targets", "--quiet"]);
         check(cargo.args(["--", "-Dwarnings"]))
     });
     report.suite("lints for the browser", || {
         let toolchain = toolchain::find()?;
         if !matches!(toolchain, Toolchain::Ready) {
             println!("  the compiler with the browser's target brings no clippy: skipped");
-            return Ok(Counts {
-                skipped: 1,
-                ..Counts::default()
-            });
+            return Ok(Counts { skipped: 1, ..Counts::default() });
         }
         let mut cargo = toolchain.cargo("clippy");
         check(cargo.args(["--quiet", "--package", "openstudio-web", "--", "-Dwarnings"]))
@@ -110,23 +95,10 @@ fn check(command: &mut Command) -> Result<Counts> {
 fn rust_tests(filter: Option<&str>) -> Result<Counts> {
     let mut cargo = shell::cargo();
     if shell::find_program("cargo-nextest").is_some() {
-        cargo.args([
-            "nextest",
-            "run",
-            "--locked",
-            "--workspace",
-            "--no-fail-fast",
-        ]);
+        cargo.args(["nextest", "run", "--locked", "--workspace", "--no-fail-fast"]);
         cargo.args(["--status-level=fail", "--no-tests=pass"]);
     } else {
-        cargo.args([
-            "test",
-            "--locked",
-            "--workspace",
-            "--lib",
-            "--bins",
-            "--tests",
-        ]);
+        cargo.args(["test", "--locked", "--workspace", "--lib", "--bins", "--tests"]);
         cargo.args(["--no-fail-fast", "--quiet"]);
     }
     counted(cargo.args(filter))
@@ -143,12 +115,6 @@ fn counted(command: &mut Command) -> Result<Counts> {
 
 fn documentation() -> Result<Counts> {
     let mut cargo = shell::cargo();
-    cargo.args([
-        "doc",
-        "--locked",
-        "--workspace",
-        "--no-deps",
-        "--document-private-items",
-    ]);
+    cargo.args(["doc", "--locked", "--workspace", "--no-deps", "--document-private-items"]);
     check(cargo.arg("--quiet").env("RUSTDOCFLAGS", "-Dwarnings"))
 }

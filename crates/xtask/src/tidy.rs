@@ -14,27 +14,15 @@ use std::process::ExitCode;
 type Rule = (&'static str, fn(&Path) -> Result<Vec<String>>);
 
 const RULES: [Rule; 9] = [
-    (
-        "every source file says at its top what it is",
-        sources::module_docs,
-    ),
+    ("every source file says at its top what it is", sources::module_docs),
     ("source files stay short", sources::sizes),
     ("no plans or tickets in sources", sources::words),
     ("references to RFCs have one form", sources::rfc_references),
-    (
-        "ARCHITECTURE.md names every crate, and only those",
-        crates::named,
-    ),
+    ("ARCHITECTURE.md names every crate, and only those", crates::named),
     ("dependencies are those of ARCHITECTURE.md", crates::arrows),
-    (
-        "core crates depend on nothing that performs",
-        crates::core_dependencies,
-    ),
+    ("core crates depend on nothing that performs", crates::core_dependencies),
     ("lint settings of core crates agree", lint_files::core_agree),
-    (
-        "lint settings repeat the root's thresholds",
-        lint_files::root_repeated,
-    ),
+    ("lint settings repeat the root's thresholds", lint_files::root_repeated),
 ];
 
 /// Checks everything and prints what is wrong.
@@ -60,11 +48,7 @@ pub(crate) fn run() -> Result<Counts> {
 pub(crate) fn run_alone() -> Result<ExitCode> {
     let counts = run()?;
     println!("{counts}");
-    Ok(if counts.failed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if counts.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 #[cfg(test)]

@@ -48,12 +48,8 @@ impl Toolchain {
             Self::Ready => shell::cargo(),
             Self::BuildStd { cargo, .. } => shell::command(cargo),
         };
-        command
-            .arg(subcommand)
-            .args(["--target", TARGET, "--locked"]);
-        command
-            .arg("--target-dir")
-            .arg(shell::target_dir().join("wasm"));
+        command.arg(subcommand).args(["--target", TARGET, "--locked"]);
+        command.arg("--target-dir").arg(shell::target_dir().join("wasm"));
         if let Self::BuildStd { rustc, linker, .. } = self {
             shell::forget_own_package(&mut command);
             for name in ["CARGO", "RUSTUP_TOOLCHAIN", "RUSTDOC"] {
@@ -79,17 +75,11 @@ pub(crate) fn find() -> Result<Toolchain> {
             .args(["-flavor", "wasm", "--version"])
             .output()
             .is_ok_and(|o| o.status.success())
-            || Command::new(name)
-                .arg("--version")
-                .output()
-                .is_ok_and(|o| o.status.success())
+            || Command::new(name).arg("--version").output().is_ok_and(|o| o.status.success())
     });
     let pairs = [
         (shell::find_program("rustc"), shell::find_program("cargo")),
-        (
-            Some(PathBuf::from("/usr/bin/rustc")),
-            Some(PathBuf::from("/usr/bin/cargo")),
-        ),
+        (Some(PathBuf::from("/usr/bin/rustc")), Some(PathBuf::from("/usr/bin/cargo"))),
     ];
     if let Some(linker) = linker {
         for pair in pairs {
@@ -101,11 +91,7 @@ pub(crate) fn find() -> Result<Toolchain> {
                     "  no {TARGET} target: building its standard library with {}",
                     rustc.display()
                 );
-                return Ok(Toolchain::BuildStd {
-                    rustc,
-                    cargo,
-                    linker: (*linker).to_owned(),
-                });
+                return Ok(Toolchain::BuildStd { rustc, cargo, linker: (*linker).to_owned() });
             }
         }
     }
@@ -128,9 +114,7 @@ fn has_target() -> bool {
     let Ok(entries) = std::fs::read_dir(folder.trim()) else {
         return false;
     };
-    entries
-        .flatten()
-        .any(|entry| entry.file_name().to_string_lossy().starts_with("libstd-"))
+    entries.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with("libstd-"))
 }
 
 fn add_target() -> bool {
@@ -147,7 +131,5 @@ fn has_library_source(rustc: &Path) -> bool {
     let Ok(sysroot) = shell::output(shell::command(rustc).args(["--print", "sysroot"])) else {
         return false;
     };
-    Path::new(sysroot.trim())
-        .join("lib/rustlib/src/rust/library")
-        .is_dir()
+    Path::new(sysroot.trim()).join("lib/rustlib/src/rust/library").is_dir()
 }

@@ -12,12 +12,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use wasm_bindgen_cli_support::Bindgen;
 
-const CRATES: [&str; 4] = [
-    "openstudio-units",
-    "openstudio-wire",
-    "openstudio-mesh",
-    "openstudio-session",
-];
+const CRATES: [&str; 4] =
+    ["openstudio-units", "openstudio-wire", "openstudio-mesh", "openstudio-session"];
 
 /// What the exports of tests begin with.
 const EXPORT: &[u8] = b"__wbgt_";
@@ -26,11 +22,7 @@ const EXPORT: &[u8] = b"__wbgt_";
 pub(crate) fn run_alone(filter: Option<&str>) -> Result<ExitCode> {
     let counts = run(filter)?;
     println!("\n{counts}");
-    Ok(if counts.failed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if counts.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Builds and runs the tests.
@@ -66,14 +58,8 @@ pub(crate) fn runner(wasm: &Path, filter: &[String]) -> Result<()> {
     std::fs::create_dir_all(&folder)?;
     let mut bindgen = Bindgen::new();
     bindgen.input_path(wasm).out_name("tests").nodejs(true)?;
-    bindgen
-        .typescript(false)
-        .debug(true)
-        .export_wasm(true)
-        .emit_start(false);
-    bindgen
-        .generate(&folder)
-        .with_context(|| format!("wasm-bindgen {}", wasm.display()))?;
+    bindgen.typescript(false).debug(true).export_wasm(true).emit_start(false);
+    bindgen.generate(&folder).with_context(|| format!("wasm-bindgen {}", wasm.display()))?;
     let script = folder.join("run.cjs");
     std::fs::write(&script, include_str!("wasm_tests.cjs"))?;
     let mut node = shell::command("node");

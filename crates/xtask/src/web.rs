@@ -47,15 +47,11 @@ pub(crate) fn build(profile: Profile) -> Result<PathBuf> {
         println!("✓ web client: unchanged");
         return Ok(bundle::dist());
     }
-    let client = shell::step("web client: bind", || bind(&wasm))?;
+    let client = shell::step("web client: bind", || bind(&wasm, profile))?;
     if profile == Profile::Release {
-        shell::step("web client: optimise", || {
-            optimise(&client.folder.join("app_bg.wasm"))
-        })?;
+        shell::step("web client: optimise", || optimise(&client.folder.join("app_bg.wasm")))?;
     }
-    shell::step("web client: bundle", || {
-        bundle::assemble(&client, profile, &stamp)
-    })
+    shell::step("web client: bundle", || bundle::assemble(&client, profile, &stamp))
 }
 
 /// Compiles the client and returns the WebAssembly file.
@@ -66,25 +62,21 @@ fn compile(profile: Profile) -> Result<PathBuf> {
     cargo.args(["--package", "openstudio-web", "--lib", "--profile", name]);
     if profile == Profile::Dev {
         // Unoptimised WebAssembly is too slow for meters; debug lines are useless in it.
-        cargo
-            .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
-            .env("CARGO_PROFILE_DEV_DEBUG", "false");
+        cargo.env("CARGO_PROFILE_DEV_OPT_LEVEL", "1").env("CARGO_PROFILE_DEV_DEBUG", "false");
     }
     shell::run(&mut cargo)?;
     let target = shell::target_dir().join("wasm").join(toolchain::TARGET);
     Ok(target.join(folder).join("openstudio_web.wasm"))
 }
 
-fn bind(wasm: &Path) -> Result<Client> {
+fn bind(wasm: &Path, profile: Profile) -> Result<Client> {
     let folder = shell::target_dir().join("wasm/bindgen");
     drop(std::fs::remove_dir_all(&folder));
     std::fs::create_dir_all(&folder)?;
     let mut bindgen = Bindgen::new();
     bindgen.input_path(wasm).out_name("app").web(true)?;
-    bindgen
-        .typescript(false)
-        .remove_producers_section(true)
-        .omit_default_module_path(true);
+    bindgen.typescript(false).remove_producers_section(true).omit_default_module_path(true);
+    bindgen.remove_name_section(profile == Profile::Release);
     bindgen.generate(&folder).context("wasm-bindgen")?;
     Ok(Client { folder })
 }
@@ -96,11 +88,7 @@ fn optimise(wasm: &Path) -> Result<()> {
         return Ok(());
     };
     let smaller = wasm.with_extension("opt.wasm");
-    optimiser
-        .arg(wasm)
-        .arg("-o")
-        .arg(&smaller)
-        .args(["-Oz", "--all-features"]);
+    optimiser.arg(wasm).arg("-o").arg(&smaller).args(["-Oz", "--all-features"]);
     shell::run(&mut optimiser)?;
     std::fs::rename(smaller, wasm)?;
     Ok(())

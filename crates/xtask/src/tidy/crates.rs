@@ -10,15 +10,8 @@ use std::path::Path;
 pub(crate) const CORE: [&str; 5] = ["units", "wire", "mesh", "session", "room"];
 
 /// What core crates may use from outside. None of these performs anything.
-const CORE_MAY_USE: [&str; 7] = [
-    "rand_chacha",
-    "rand_core",
-    "serde",
-    "serde_json",
-    "thiserror",
-    "tracing",
-    "uuid",
-];
+const CORE_MAY_USE: [&str; 7] =
+    ["rand_chacha", "rand_core", "serde", "serde_json", "thiserror", "tracing", "uuid"];
 
 /// A crate of the workspace: what it is named, and what it depends on.
 struct Member {
@@ -31,18 +24,14 @@ struct Member {
 /// `ARCHITECTURE.md` names every crate in its table, and no crate that is not.
 pub(crate) fn named(root: &Path) -> Result<Vec<String>> {
     let Some(table) = table(root)? else {
-        return Ok(vec![
-            "ARCHITECTURE.md: no table `| crate | job | may use (ours) |`".into(),
-        ]);
+        return Ok(vec!["ARCHITECTURE.md: no table `| crate | job | may use (ours) |`".into()]);
     };
     let crates: BTreeSet<_> = members()?.into_iter().map(|member| member.name).collect();
     let table: BTreeSet<_> = table.into_keys().collect();
-    let missing = crates
-        .difference(&table)
-        .map(|name| format!("ARCHITECTURE.md: no row for {name}"));
-    let stale = table
-        .difference(&crates)
-        .map(|name| format!("ARCHITECTURE.md: there is no crate {name}"));
+    let missing =
+        crates.difference(&table).map(|name| format!("ARCHITECTURE.md: no row for {name}"));
+    let stale =
+        table.difference(&crates).map(|name| format!("ARCHITECTURE.md: there is no crate {name}"));
     Ok(missing.chain(stale).collect())
 }
 
@@ -68,9 +57,7 @@ pub(crate) fn core_dependencies(_root: &Path) -> Result<Vec<String>> {
         if !CORE.contains(&name.as_str()) {
             continue;
         }
-        let strange = external
-            .iter()
-            .filter(|used| !CORE_MAY_USE.contains(&used.as_str()));
+        let strange = external.iter().filter(|used| !CORE_MAY_USE.contains(&used.as_str()));
         wrong.extend(strange.map(|used| format!("{name}: depends on {used}")));
     }
     Ok(wrong)
@@ -84,11 +71,7 @@ fn table(root: &Path) -> Result<Option<BTreeMap<String, BTreeSet<String>>>> {
     }
     let text = std::fs::read_to_string(path)?;
     let cells = |line: &str| -> Vec<String> {
-        line.trim()
-            .trim_matches('|')
-            .split('|')
-            .map(|cell| cell.trim().to_owned())
-            .collect()
+        line.trim().trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect()
     };
     let mut lines = text.lines().skip_while(|line| {
         let cells = cells(line);
@@ -98,19 +81,13 @@ fn table(root: &Path) -> Result<Option<BTreeMap<String, BTreeSet<String>>>> {
         return Ok(None);
     }
     let known: BTreeSet<_> = members()?.into_iter().map(|member| member.name).collect();
-    let rows = lines
-        .skip(1)
-        .take_while(|line| line.trim_start().starts_with('|'))
-        .map(|line| {
-            let cells = cells(line);
-            let words = cells.last().map(String::as_str).unwrap_or_default();
-            let used = words.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '-');
-            let used = used
-                .map(str::to_owned)
-                .filter(|word| known.contains(word))
-                .collect();
-            (cells[0].trim_matches('`').to_owned(), used)
-        });
+    let rows = lines.skip(1).take_while(|line| line.trim_start().starts_with('|')).map(|line| {
+        let cells = cells(line);
+        let words = cells.last().map(String::as_str).unwrap_or_default();
+        let used = words.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '-');
+        let used = used.map(str::to_owned).filter(|word| known.contains(word)).collect();
+        (cells[0].trim_matches('`').to_owned(), used)
+    });
     Ok(Some(rows.collect()))
 }
 
@@ -119,9 +96,7 @@ fn members() -> Result<Vec<Member>> {
     let mut cargo = shell::cargo();
     cargo.args(["metadata", "--format-version=1", "--no-deps", "--offline"]);
     let metadata: Value = serde_json::from_str(&shell::output(&mut cargo)?)?;
-    let packages = metadata["packages"]
-        .as_array()
-        .context("no packages in cargo's metadata")?;
+    let packages = metadata["packages"].as_array().context("no packages in cargo's metadata")?;
     Ok(packages.iter().map(member).collect())
 }
 
@@ -130,11 +105,8 @@ fn member(package: &Value) -> Member {
         let name = name.as_str().unwrap_or_default();
         name.strip_prefix("openstudio-").unwrap_or(name).to_owned()
     };
-    let mut member = Member {
-        name: short(&package["name"]),
-        ours: BTreeSet::new(),
-        external: BTreeSet::new(),
-    };
+    let mut member =
+        Member { name: short(&package["name"]), ours: BTreeSet::new(), external: BTreeSet::new() };
     for dependency in package["dependencies"].as_array().into_iter().flatten() {
         if dependency["kind"] == "dev" {
             continue;

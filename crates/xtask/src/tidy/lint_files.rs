@@ -12,10 +12,7 @@ pub(crate) fn core_agree(root: &Path) -> Result<Vec<String>> {
     let mut wrong = Vec::new();
     for name in &CORE[1..] {
         if read(name).ok().as_ref() != Some(&model) {
-            wrong.push(format!(
-                "crates/{name}/clippy.toml: differs from that of {}",
-                CORE[0]
-            ));
+            wrong.push(format!("crates/{name}/clippy.toml: differs from that of {}", CORE[0]));
         }
     }
     Ok(wrong)

@@ -24,10 +24,7 @@ impl Source {
 
     /// Lines before the unit tests, which close a file.
     fn production_lines(&self) -> usize {
-        let tests = self
-            .text
-            .lines()
-            .position(|line| line.trim_end() == "#[cfg(test)]");
+        let tests = self.text.lines().position(|line| line.trim_end() == "#[cfg(test)]");
         tests.unwrap_or_else(|| self.text.lines().count())
     }
 }
@@ -36,18 +33,10 @@ impl Source {
 pub(crate) fn module_docs(root: &Path) -> Result<Vec<String>> {
     let described = |source: &Source| {
         let start = source.text.trim_start();
-        if source.is_rust() {
-            start.starts_with("//!")
-        } else {
-            start.starts_with("//")
-        }
+        if source.is_rust() { start.starts_with("//!") } else { start.starts_with("//") }
     };
-    let wrong = sources(root)?
-        .into_iter()
-        .filter(|source| !described(source));
-    Ok(wrong
-        .map(|source| format!("{}: no description at the top", source.path))
-        .collect())
+    let wrong = sources(root)?.into_iter().filter(|source| !described(source));
+    Ok(wrong.map(|source| format!("{}: no description at the top", source.path)).collect())
 }
 
 /// No file is longer than `HARD_LINES`, but for those that are allowed to.
@@ -65,9 +54,7 @@ pub(crate) fn sizes(root: &Path) -> Result<Vec<String>> {
                 wrong.push(format!("{path}: {lines} lines, allowed {limit}"));
             }
             Some((_, limit)) if lines < *limit => {
-                wrong.push(format!(
-                    "{path}: {lines} lines; its allowance of {limit} must shrink"
-                ));
+                wrong.push(format!("{path}: {lines} lines; its allowance of {limit} must shrink"));
             }
             _ => {}
         }
@@ -77,29 +64,17 @@ pub(crate) fn sizes(root: &Path) -> Result<Vec<String>> {
 
 /// Files that should be split before they become a trouble. Warnings only.
 pub(crate) fn long_files(root: &Path) -> Result<Vec<String>> {
-    let long = sources(root)?
-        .into_iter()
-        .filter(|s| s.production_lines() > SOFT_LINES);
+    let long = sources(root)?.into_iter().filter(|s| s.production_lines() > SOFT_LINES);
     Ok(long
-        .map(|s| {
-            format!(
-                "{}: {} lines, aim at {SOFT_LINES}",
-                s.path,
-                s.production_lines()
-            )
-        })
+        .map(|s| format!("{}: {} lines, aim at {SOFT_LINES}", s.path, s.production_lines()))
         .collect())
 }
 
 /// Comments state what is true: plans and numbers of tickets live elsewhere.
 pub(crate) fn words(root: &Path) -> Result<Vec<String>> {
     // In two halves, so that this file does not find itself.
-    let banned = [
-        concat!("TO", "DO"),
-        concat!("FIX", "ME"),
-        concat!("XX", "X:"),
-        concat!("HA", "CK"),
-    ];
+    let banned =
+        [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X:"), concat!("HA", "CK")];
     let mut wrong = Vec::new();
     for source in sources(root)? {
         for (number, line) in source.text.lines().enumerate() {
@@ -140,34 +115,26 @@ fn is_reference(rest: &str) -> bool {
     let Some(rest) = rest.strip_prefix(' ') else {
         return !rest.starts_with(|c: char| c.is_ascii_digit() || c == '-');
     };
-    let after = rest
-        .trim_start_matches(|c: char| c.is_ascii_digit())
-        .trim_start_matches([' ', ',']);
+    let after =
+        rest.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start_matches([' ', ',']);
     let after = after.to_ascii_lowercase();
     rest.len() == after.len()
-        || !["section", "sec.", "chapter"]
-            .iter()
-            .any(|w| after.starts_with(w))
+        || !["section", "sec.", "chapter"].iter().any(|w| after.starts_with(w))
 }
 
 /// Our Rust and JavaScript files that git knows or would add.
 fn sources(root: &Path) -> Result<Vec<Source>> {
     let mut git = shell::command("git");
-    git.current_dir(root)
-        .args(["ls-files", "--cached", "--others", "--exclude-standard"]);
+    git.current_dir(root).args(["ls-files", "--cached", "--others", "--exclude-standard"]);
     let mut found = Vec::new();
     for path in shell::output(&mut git)?.lines() {
-        let source = [".rs", ".mjs", ".cjs", ".js"]
-            .iter()
-            .any(|extension| path.ends_with(extension));
+        let source =
+            [".rs", ".mjs", ".cjs", ".js"].iter().any(|extension| path.ends_with(extension));
         let file = root.join(path);
         // A file that was deleted but not yet committed is still listed.
         if source && file.is_file() && path != "crates/xtask/src/boot.js" {
             let text = std::fs::read_to_string(&file).with_context(|| path.to_owned())?;
-            found.push(Source {
-                path: path.to_owned(),
-                text,
-            });
+            found.push(Source { path: path.to_owned(), text });
         }
     }
     Ok(found)
