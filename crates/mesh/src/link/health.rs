@@ -145,3 +145,77 @@ impl Health {
         Some(level)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_millis(seconds * 1000)
+    }
+
+    fn sample(progress: u64, loss: f64) -> StatsSample {
+        StatsSample {
+            inbound_progress: progress,
+            round_trip: Some(Duration::from_millis(20)),
+            inbound_loss: Some(loss),
+        }
+    }
+
+    #[test]
+    fn packets_that_stop_are_silence_after_two_seconds() {
+        let config = MeshConfig::default();
+        let mut health = Health::new(at(0), &config);
+        health.on_sample(at(1), sample(1, 0.0));
+        health.on_sample(at(2), sample(2, 0.0));
+        health.on_sample(at(3), sample(2, 0.0));
+        assert!(!health.is_silent(at(3), &config));
+        health.on_sample(at(4), sample(2, 0.0));
+        assert!(health.is_silent(at(4), &config));
+    }
+
+    #[test]
+    fn the_first_packets_may_take_longer() {
+        let config = MeshConfig::default();
+        let mut health = Health::new(at(0), &config);
+        for second in 1..5 {
+            health.on_sample(at(second), sample(0, 0.0));
+            assert!(!health.is_silent(at(second), &config));
+        }
+        health.on_sample(at(5), sample(0, 0.0));
+        assert!(health.is_silent(at(5), &config));
+    }
+
+    #[test]
+    fn one_late_look_is_no_silence() {
+        let config = MeshConfig::default();
+        let mut health = Health::new(at(0), &config);
+        health.on_sample(at(1), sample(1, 0.0));
+        health.on_sample(at(2), sample(2, 0.0));
+        health.on_sample(at(9), sample(2, 0.0));
+        assert!(!health.is_silent(at(9), &config), "the second look decides");
+    }
+
+    #[test]
+    fn one_bad_sample_does_not_change_the_level() {
+        let config = MeshConfig::default();
+        let mut health = Health::new(at(0), &config);
+        assert_eq!(health.on_sample(at(1), sample(1, 0.5)).level, None);
+        assert_eq!(health.on_sample(at(2), sample(2, 0.0)).level, None);
+        assert_eq!(health.on_sample(at(3), sample(3, 0.5)).level, None);
+        let level = health.on_sample(at(4), sample(4, 0.5)).level;
+        assert_eq!(level, Some(HealthLevel::Poor));
+    }
+
+    #[test]
+    fn round_trip_and_loss_are_asked_for_every_fifth_time() {
+        let config = MeshConfig::default();
+        let mut health = Health::new(at(0), &config);
+        let detailed: Vec<bool> =
+            (1..=6).filter_map(|second| health.on_timeout(at(second), &config)).collect();
+        assert_eq!(detailed, [true, false, false, false, false, true]);
+    }
+}

@@ -311,3 +311,116 @@ impl Negotiation {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    const NOW: Timestamp = Timestamp::from_millis(1);
+
+    fn local(negotiation: &mut Negotiation, kind: DescriptionKind) -> Vec<Action> {
+        negotiation.on_local_set(NOW, &MeshConfig::default(), kind, "local".into())
+    }
+
+    /// A side whose offer is out.
+    fn offering(polite: bool) -> Negotiation {
+        let mut negotiation = Negotiation::new(polite);
+        negotiation.has_remote = polite;
+        assert_eq!(negotiation.on_needed(), Some(Action::SetLocal));
+        local(&mut negotiation, DescriptionKind::Offer);
+        assert!(negotiation.awaits_answer());
+        negotiation
+    }
+
+    #[test]
+    fn the_polite_side_swallows_negotiation_needed_before_it_has_a_remote_description() {
+        let mut negotiation = Negotiation::new(true);
+        assert_eq!(negotiation.on_needed(), None);
+        negotiation.on_remote_offer(Some(OfferId(1)), "offer".into());
+        negotiation.on_remote_set();
+        local(&mut negotiation, DescriptionKind::Answer);
+        assert!(negotiation.is_settled());
+        assert_eq!(negotiation.on_needed(), Some(Action::SetLocal), "from here on it may offer");
+    }
+
+    #[test]
+    fn the_impolite_side_ignores_a_colliding_offer_and_the_polite_side_yields() {
+        let ignored = offering(false).on_remote_offer(Some(OfferId(2)), "offer".into());
+        assert_eq!(ignored, [Action::Ignored { offer: OfferId(2) }]);
+        let mut polite = offering(true);
+        let yielded = polite.on_remote_offer(Some(OfferId(1)), "offer".into());
+        let apply = Action::SetRemote { kind: DescriptionKind::Offer, sdp: "offer".into() };
+        assert_eq!(yielded, [Action::Withdrawn { offer: OfferId(2) }, apply]);
+    }
+
+    #[test]
+    fn an_offer_that_comes_while_ours_is_being_made_is_applied_over_it_and_ours_is_not_sent() {
+        let mut polite = Negotiation::new(true);
+        polite.has_remote = true;
+        polite.on_needed();
+        assert!(polite.on_remote_offer(Some(OfferId(3)), "offer".into()).is_empty());
+        let actions = local(&mut polite, DescriptionKind::Offer);
+        let apply = Action::SetRemote { kind: DescriptionKind::Offer, sdp: "offer".into() };
+        assert_eq!(actions, [Action::Withdrawn { offer: OfferId(2) }, apply]);
+    }
+
+    #[test]
+    fn an_offer_that_comes_while_the_answer_is_applied_is_no_collision() {
+        let mut impolite = offering(false);
+        let answer = impolite.on_remote_answer(Some(OfferId(1)), "answer".into());
+        assert!(answer.is_some());
+        assert!(impolite.on_remote_offer(Some(OfferId(2)), "offer".into()).is_empty());
+        let actions = impolite.on_remote_set();
+        let apply = Action::SetRemote { kind: DescriptionKind::Offer, sdp: "offer".into() };
+        assert!(actions.contains(&apply), "{actions:?}");
+    }
+
+    #[test]
+    fn needed_while_an_offer_is_out_becomes_one_offer_afterwards() {
+        let mut impolite = offering(false);
+        for _ in 0..5 {
+            assert_eq!(impolite.on_needed(), None);
+        }
+        impolite.on_remote_answer(Some(OfferId(1)), "answer".into());
+        let actions = impolite.on_remote_set();
+        let offers = actions.iter().filter(|action| **action == Action::SetLocal).count();
+        assert_eq!(offers, 1);
+    }
+
+    #[test]
+    fn an_unanswered_offer_is_sent_again_once_and_then_given_up() {
+        let config = MeshConfig::default();
+        let mut impolite = offering(false);
+        let due = impolite.deadline().unwrap();
+        assert_eq!(impolite.on_timeout(NOW, &config), None, "not yet");
+        let again = impolite.on_timeout(due, &config);
+        assert!(matches!(again, Some(Action::Send { again: true, .. })), "{again:?}");
+        let due = impolite.deadline().unwrap();
+        assert_eq!(impolite.on_timeout(due, &config), Some(Action::Failed(Trouble::NoAnswer)));
+    }
+
+    #[test]
+    fn a_doubled_offer_repeats_the_answer_and_sets_nothing() {
+        let mut polite = Negotiation::new(true);
+        polite.on_remote_offer(Some(OfferId(1)), "offer".into());
+        assert!(polite.on_remote_offer(Some(OfferId(1)), "offer".into()).is_empty());
+        polite.on_remote_set();
+        local(&mut polite, DescriptionKind::Answer);
+        let actions = polite.on_remote_offer(Some(OfferId(1)), "offer".into());
+        let repeat = Action::Send {
+            kind: DescriptionKind::Answer,
+            offer: OfferId(1),
+            sdp: "local".into(),
+            again: true,
+        };
+        assert_eq!(actions, [repeat]);
+    }
+
+    #[test]
+    fn an_answer_to_nothing_or_to_another_offer_is_dropped() {
+        assert_eq!(Negotiation::new(false).on_remote_answer(None, "answer".into()), None);
+        assert_eq!(offering(false).on_remote_answer(Some(OfferId(3)), "answer".into()), None);
+    }
+}

@@ -273,3 +273,97 @@ impl Recovery {
         self.state = State::Attempting { step, due: now + config.connect_timeout };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use openstudio_units::Seed;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    const NOW: Timestamp = Timestamp::from_millis(1);
+    const ALL: Means = Means { reachable: true, can_restart: true, has_relay: true };
+
+    fn recovery() -> Recovery {
+        Recovery::new(Seed::from_number(1).rng())
+    }
+
+    /// Lets every attempt run out and returns what was tried.
+    fn climb(means: Means, trouble: Trouble) -> Vec<Action> {
+        let config = MeshConfig::default();
+        let mut recovery = recovery();
+        recovery.on_trouble(NOW, &config, trouble);
+        let mut actions = Vec::new();
+        while let Some(at) = recovery.deadline(&config, true) {
+            actions.extend(recovery.on_timeout(at, &config, means));
+        }
+        actions
+    }
+
+    #[test]
+    fn the_ladder_is_restart_recreate_relay_only_give_up() {
+        let tried = climb(ALL, Trouble::IceFailed);
+        let expected = [
+            Action::Begin(Step::IceRestart),
+            Action::Begin(Step::Recreate),
+            Action::Begin(Step::RecreateRelayOnly),
+            Action::GiveUp(Trouble::IceFailed),
+        ];
+        assert_eq!(tried, expected);
+    }
+
+    #[test]
+    fn without_a_relay_or_descriptions_every_rung_recreates() {
+        let means = Means { can_restart: false, has_relay: false, ..ALL };
+        let tried = climb(means, Trouble::IceFailed);
+        let recreate = Action::Begin(Step::Recreate);
+        let give_up = Action::GiveUp(Trouble::IceFailed);
+        assert_eq!(tried, [recreate.clone(), recreate.clone(), recreate, give_up]);
+    }
+
+    #[test]
+    fn ice_that_is_stuck_is_recreated_without_waiting() {
+        let config = MeshConfig::default();
+        let mut recovery = recovery();
+        recovery.on_trouble(NOW, &config, Trouble::IceStuck);
+        let action = recovery.on_timeout(NOW, &config, ALL);
+        assert_eq!(action, Some(Action::Begin(Step::Recreate)));
+    }
+
+    #[test]
+    fn soft_trouble_that_heals_costs_no_attempt() {
+        let config = MeshConfig::default();
+        let mut recovery = recovery();
+        recovery.on_trouble(NOW, &config, Trouble::IceDisconnected);
+        assert_eq!(recovery.pending(), Some(true));
+        recovery.on_sound(NOW);
+        assert_eq!((recovery.pending(), recovery.attempts()), (None, 0));
+    }
+
+    #[test]
+    fn attempts_are_forgotten_only_after_the_link_was_sound_for_a_while() {
+        let config = MeshConfig::default();
+        let mut recovery = recovery();
+        recovery.on_trouble(NOW, &config, Trouble::IceFailed);
+        let at = recovery.deadline(&config, true).unwrap();
+        recovery.on_timeout(at, &config, ALL);
+        recovery.on_sound(at);
+        let settled = recovery.deadline(&config, true).unwrap();
+        assert_eq!(settled, at + config.settle_time);
+        assert_eq!(recovery.attempts(), 1);
+        recovery.on_timeout(settled, &config, ALL);
+        assert_eq!(recovery.attempts(), 0);
+    }
+
+    #[test]
+    fn nothing_is_tried_while_the_peer_cannot_be_reached() {
+        let config = MeshConfig::default();
+        let mut recovery = recovery();
+        recovery.on_trouble(NOW, &config, Trouble::IceFailed);
+        assert_eq!(recovery.deadline(&config, false), None);
+        let late = NOW + config.connect_timeout * 100;
+        let away = Means { reachable: false, ..ALL };
+        assert_eq!(recovery.on_timeout(late, &config, away), None);
+        assert_eq!(recovery.attempts(), 0);
+    }
+}

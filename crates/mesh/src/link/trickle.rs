@@ -153,3 +153,101 @@ impl Trickle {
         self.queued.retain(|(round, _)| *round != Some(offer));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    const NOW: Timestamp = Timestamp::from_millis(1);
+    const FIRST: OfferId = OfferId(1);
+    const SECOND: OfferId = OfferId(3);
+
+    fn candidate(n: usize) -> IceCandidate {
+        let candidate = format!("candidate:{n}");
+        IceCandidate {
+            candidate,
+            sdp_mid: None,
+            sdp_m_line_index: Some(0),
+            username_fragment: None,
+        }
+    }
+
+    fn gather(trickle: &mut Trickle, n: usize) -> Option<Batch> {
+        trickle.on_gathered(NOW, &MeshConfig::default(), Some(candidate(n)))
+    }
+
+    #[test]
+    fn nothing_is_sent_before_the_description_of_its_round() {
+        let mut trickle = Trickle::default();
+        trickle.hold();
+        assert_eq!(gather(&mut trickle, 1), None);
+        assert_eq!(trickle.deadline(), None);
+        let batch = trickle.on_description_sent(FIRST, false);
+        assert_eq!(batch, Some(Batch { offer: FIRST, candidates: vec![candidate(1)] }));
+    }
+
+    #[test]
+    fn candidates_are_collected_and_the_end_of_gathering_sends_them_at_once() {
+        let mut trickle = Trickle::default();
+        trickle.on_description_sent(FIRST, false);
+        gather(&mut trickle, 1);
+        gather(&mut trickle, 2);
+        assert_eq!(trickle.on_timeout(NOW), None, "still collecting");
+        let batch = trickle.on_gathered(NOW, &MeshConfig::default(), None).unwrap();
+        assert_eq!(batch.candidates.len(), 2);
+        assert_eq!(trickle.deadline(), None);
+    }
+
+    #[test]
+    fn a_description_sent_again_brings_its_candidates_again() {
+        let mut trickle = Trickle::default();
+        trickle.on_description_sent(FIRST, false);
+        gather(&mut trickle, 1);
+        trickle.on_timeout(trickle.deadline().unwrap()).unwrap();
+        let again = trickle.on_description_sent(FIRST, true).unwrap();
+        assert_eq!(again.candidates, [candidate(1)]);
+    }
+
+    #[test]
+    fn what_was_gathered_for_a_withdrawn_offer_is_not_sent() {
+        let mut trickle = Trickle::default();
+        trickle.hold();
+        gather(&mut trickle, 1);
+        trickle.on_withdrawn();
+        assert_eq!(trickle.on_description_sent(SECOND, false), None);
+    }
+
+    #[test]
+    fn incoming_candidates_wait_for_the_description_of_their_round() {
+        let mut trickle = Trickle::default();
+        assert!(trickle.on_received(Some(FIRST), vec![candidate(1)]).is_empty());
+        assert!(trickle.on_received(Some(SECOND), vec![candidate(2)]).is_empty());
+        assert_eq!(trickle.on_applied(FIRST), [candidate(1)]);
+        assert_eq!(trickle.on_received(Some(FIRST), vec![candidate(3)]), [candidate(3)]);
+        assert_eq!(trickle.on_applied(SECOND), [candidate(2)]);
+    }
+
+    #[test]
+    fn candidates_of_an_ignored_offer_are_dropped_before_and_after() {
+        let mut trickle = Trickle::default();
+        trickle.on_received(Some(SECOND), vec![candidate(1)]);
+        trickle.on_ignored(SECOND);
+        assert!(trickle.on_received(Some(SECOND), vec![candidate(2)]).is_empty());
+        assert!(trickle.on_applied(SECOND).is_empty());
+    }
+
+    #[test]
+    fn memory_is_bounded_both_ways() {
+        let mut trickle = Trickle::default();
+        trickle.on_received(Some(FIRST), (0..10_000).map(candidate).collect());
+        assert_eq!(trickle.on_applied(FIRST).len(), MAX_CANDIDATES);
+        trickle.hold();
+        for n in 0..10_000 {
+            gather(&mut trickle, n);
+        }
+        let batch = trickle.on_description_sent(FIRST, false).unwrap();
+        assert_eq!(batch.candidates.len(), MAX_CANDIDATES);
+    }
+}

@@ -206,6 +206,16 @@ impl World {
         self.at(Duration::ZERO, Happening::Connectivity);
     }
 
+    /// `restartIce()` on every peer connection of `n`, by another hand than the mesh's.
+    pub(crate) fn restart_ice(&mut self, n: usize) {
+        for pc in self.nodes[n].pcs.keys().copied().collect::<Vec<_>>() {
+            if let Some(record) = self.nodes[n].pcs.get_mut(&pc) {
+                record.restart();
+            }
+            self.fire_needed(n, pc);
+        }
+    }
+
     pub(crate) fn state(&self, at: usize, of: usize) -> Option<ConnectionState> {
         self.nodes[at].mesh.state(self.nodes[of].id)
     }
