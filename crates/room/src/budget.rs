@@ -17,10 +17,7 @@ pub(crate) struct ErrorBudget {
 
 impl ErrorBudget {
     pub(crate) fn new(now: Timestamp) -> Self {
-        Self {
-            spent: 0,
-            forgiven_until: now,
-        }
+        Self { spent: 0, forgiven_until: now }
     }
 
     /// Notes one error; returns whether the budget still holds.
@@ -28,9 +25,7 @@ impl ErrorBudget {
         let seconds = now.since(self.forgiven_until).as_secs();
         if seconds > 0 {
             let forgiven = seconds.saturating_mul(config.errors_forgiven_per_second.into());
-            self.spent = self
-                .spent
-                .saturating_sub(u32::try_from(forgiven).unwrap_or(u32::MAX));
+            self.spent = self.spent.saturating_sub(u32::try_from(forgiven).unwrap_or(u32::MAX));
             self.forgiven_until = now;
         }
         if self.spent > config.error_burst {
@@ -47,11 +42,8 @@ mod tests {
 
     #[test]
     fn a_burst_is_borne_and_forgiven_with_time() {
-        let config = RoomConfig {
-            error_burst: 3,
-            errors_forgiven_per_second: 2,
-            ..RoomConfig::default()
-        };
+        let config =
+            RoomConfig { error_burst: 3, errors_forgiven_per_second: 2, ..RoomConfig::default() };
         let mut budget = ErrorBudget::new(Timestamp::ZERO);
         for _ in 0..3 {
             assert!(budget.spend(Timestamp::ZERO, &config));

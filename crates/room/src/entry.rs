@@ -31,22 +31,10 @@ impl Rooms {
         let seat = self.grant(&claims)?;
         let seq = room.bump();
         self.rooms.insert(room_id, room);
-        self.event(Event::RoomOpened {
-            room: room_id,
-            rebuilt: false,
-        });
+        self.event(Event::RoomOpened { room: room_id, rebuilt: false });
         self.sit_down(now, conn, claims);
         let participants = self.participants(room_id);
-        self.send(
-            conn,
-            ServerMessage::RoomCreated {
-                room_id,
-                host_id,
-                seat,
-                seq,
-                participants,
-            },
-        );
+        self.send(conn, ServerMessage::RoomCreated { room_id, host_id, seat, seq, participants });
         Ok(())
     }
 
@@ -96,26 +84,12 @@ impl Rooms {
             return Ok(());
         };
         let incarnation = room.next_incarnation();
-        let claims = SeatClaims {
-            peer,
-            room: room_id,
-            role,
-            name,
-            incarnation,
-        };
+        let claims = SeatClaims { peer, room: room_id, role, name, incarnation };
         let seat = self.grant(&claims)?;
         self.sit_down(now, conn, claims);
         let seq = self.announce_join(room_id, peer);
         let participants = self.participants(room_id);
-        self.send(
-            conn,
-            ServerMessage::RoomJoined {
-                room_id,
-                seat,
-                seq,
-                participants,
-            },
-        );
+        self.send(conn, ServerMessage::RoomJoined { room_id, seat, seq, participants });
         Ok(())
     }
 
@@ -161,10 +135,9 @@ impl Rooms {
     fn in_lobby(&self, conn: ConnId) -> Result<PeerId, Refusal> {
         let peer = self.registered(conn)?;
         match self.peers.get(&peer) {
-            Some(Place::Seated(_)) => Err(Refusal::new(
-                ErrorCode::AlreadyInRoom,
-                "leave the room you are in first",
-            )),
+            Some(Place::Seated(_)) => {
+                Err(Refusal::new(ErrorCode::AlreadyInRoom, "leave the room you are in first"))
+            }
             Some(Place::Lobby(_)) | None => Ok(peer),
         }
     }
@@ -182,23 +155,10 @@ impl Rooms {
 
     /// Makes the seat that `claims` speak of, for a socket. The room must be there.
     pub(crate) fn sit_down(&mut self, now: Timestamp, conn: ConnId, claims: SeatClaims) {
-        let SeatClaims {
-            peer,
-            room: room_id,
-            role,
-            name,
-            incarnation,
-        } = claims;
+        let SeatClaims { peer, room: room_id, role, name, incarnation } = claims;
         let renew_at = self.renewal_after(now);
         let presence = Presence::Here { conn, renew_at };
-        let seat = Seat {
-            role,
-            name,
-            incarnation,
-            muted: false,
-            microphone: false,
-            presence,
-        };
+        let seat = Seat { role, name, incarnation, muted: false, microphone: false, presence };
         if let Some(room) = self.rooms.get_mut(&room_id) {
             room.seats.insert(peer, seat);
             self.timers.set(renew_at, Timer::Token(room_id, peer));
@@ -216,19 +176,12 @@ impl Rooms {
             return seq;
         };
         let participant = seat.as_participant(peer);
-        self.broadcast(
-            room_id,
-            Some(peer),
-            &ServerMessage::PeerJoined { participant, seq },
-        );
+        self.broadcast(room_id, Some(peer), &ServerMessage::PeerJoined { participant, seq });
         seq
     }
 
     pub(crate) fn participants(&self, room_id: RoomId) -> Vec<openstudio_wire::Participant> {
-        self.rooms
-            .get(&room_id)
-            .map(Room::participants)
-            .unwrap_or_default()
+        self.rooms.get(&room_id).map(Room::participants).unwrap_or_default()
     }
 
     pub(crate) fn renewal_after(&self, now: Timestamp) -> Timestamp {

@@ -11,39 +11,19 @@ use crate::tokens::{Claims, InviteClaims};
 impl Rooms {
     pub(crate) fn invite(&mut self, conn: ConnId, role: Role) -> Result<(), Refusal> {
         let (room_id, peer) = self.seated(conn)?;
-        let own = self
-            .rooms
-            .get(&room_id)
-            .and_then(|room| room.seats.get(&peer))
-            .map(|s| s.role);
+        let own = self.rooms.get(&room_id).and_then(|room| room.seats.get(&peer)).map(|s| s.role);
         match own {
             Some(own) if may_invite(own, role) => {}
             Some(own) if own.may_invite() => {
-                return Err(Refusal::new(
-                    ErrorCode::Forbidden,
-                    "only a host can invite a host",
-                ));
+                return Err(Refusal::new(ErrorCode::Forbidden, "only a host can invite a host"));
             }
             Some(_) | None => {
-                return Err(Refusal::new(
-                    ErrorCode::Forbidden,
-                    "only hosts and ops can invite",
-                ));
+                return Err(Refusal::new(ErrorCode::Forbidden, "only hosts and ops can invite"));
             }
         }
-        let claims = Claims::Invite(InviteClaims {
-            room: room_id,
-            role,
-        });
+        let claims = Claims::Invite(InviteClaims { room: room_id, role });
         let invite_token = self.tokens.sign(&claims, self.config.invite_lifetime)?;
-        self.send(
-            conn,
-            ServerMessage::InviteToken {
-                invite_token,
-                room_id,
-                role,
-            },
-        );
+        self.send(conn, ServerMessage::InviteToken { invite_token, room_id, role });
         Ok(())
     }
 

@@ -24,11 +24,7 @@
 //! No field that a client can set decides its role; tokens do. A room without seats
 //! does not exist. Every change of a room's seats raises its sequence number by one,
 //! and everybody in the room is told that number.
-#![warn(
-    clippy::indexing_slicing,
-    clippy::as_conversions,
-    clippy::arithmetic_side_effects
-)]
+#![warn(clippy::indexing_slicing, clippy::as_conversions, clippy::arithmetic_side_effects)]
 
 mod budget;
 mod config;

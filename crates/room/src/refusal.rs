@@ -18,11 +18,7 @@ pub struct Refusal {
 impl Refusal {
     /// Makes a refusal with a sentence for people.
     pub fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-            to: None,
-        }
+        Self { code, message: message.into(), to: None }
     }
 
     /// Returns the code.
@@ -32,19 +28,13 @@ impl Refusal {
 
     /// Names the peer that the refused message was for.
     pub(crate) fn about(self, to: PeerId) -> Self {
-        Self {
-            to: Some(to),
-            ..self
-        }
+        Self { to: Some(to), ..self }
     }
 
     /// Returns whether this counts against the socket. A message to somebody who has
     /// just left is nobody's fault, and a room's size is not the joiner's.
     pub(crate) fn counts(&self) -> bool {
-        !matches!(
-            self.code,
-            ErrorCode::PeerNotFound | ErrorCode::RoomFull | ErrorCode::Internal
-        )
+        !matches!(self.code, ErrorCode::PeerNotFound | ErrorCode::RoomFull | ErrorCode::Internal)
     }
 
     pub(crate) fn into_message(self, request: Option<&'static str>) -> ServerMessage {

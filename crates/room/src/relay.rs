@@ -81,7 +81,7 @@ impl Rooms {
         let peer = self.registered(conn).map_err(|refusal| refusal.about(to))?;
         if *message.from() != peer {
             return Err(
-                Refusal::new(ErrorCode::ForgedSender, "`from` must be your own peer id").about(to),
+                Refusal::new(ErrorCode::ForgedSender, "`from` must be your own peer id").about(to)
             );
         }
         let (room, _) = self.seated(conn).map_err(|refusal| refusal.about(to))?;

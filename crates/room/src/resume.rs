@@ -90,23 +90,10 @@ impl Rooms {
     /// from a living room is a new seat, since the others have dropped its links; in a
     /// room that is being rebuilt nobody has dropped anything.
     fn settle(&mut self, claims: SeatClaims, fresh: bool) -> (SeatClaims, bool) {
-        let rebuilt = self
-            .rooms
-            .get(&claims.room)
-            .is_none_or(|r| r.rebuilding_until.is_some());
+        let rebuilt = self.rooms.get(&claims.room).is_none_or(|r| r.rebuilding_until.is_some());
         let Some(room) = self.rooms.get_mut(&claims.room) else {
-            let incarnation = if fresh {
-                after(claims.incarnation)
-            } else {
-                claims.incarnation
-            };
-            return (
-                SeatClaims {
-                    incarnation,
-                    ..claims
-                },
-                fresh,
-            );
+            let incarnation = if fresh { after(claims.incarnation) } else { claims.incarnation };
+            return (SeatClaims { incarnation, ..claims }, fresh);
         };
         room.note_incarnation(claims.incarnation);
         let seat = room.seats.get(&claims.peer);
@@ -115,20 +102,8 @@ impl Rooms {
             || (claims.role, claims.name.clone()),
             |seat| (seat.role, seat.name.clone()),
         );
-        let incarnation = if fresh {
-            room.next_incarnation()
-        } else {
-            claims.incarnation
-        };
-        (
-            SeatClaims {
-                role,
-                name,
-                incarnation,
-                ..claims
-            },
-            fresh,
-        )
+        let incarnation = if fresh { room.next_incarnation() } else { claims.incarnation };
+        (SeatClaims { role, name, incarnation, ..claims }, fresh)
     }
 
     /// The newest socket wins.
@@ -152,11 +127,7 @@ impl Rooms {
         let (room_id, peer) = (claims.room, claims.peer);
         self.cancel_seat_timer(room_id, peer);
         let renew_at = self.renewal_after(now);
-        let Some(seat) = self
-            .rooms
-            .get_mut(&room_id)
-            .and_then(|r| r.seats.get_mut(&peer))
-        else {
+        let Some(seat) = self.rooms.get_mut(&room_id).and_then(|r| r.seats.get_mut(&peer)) else {
             return;
         };
         seat.presence = Presence::Here { conn, renew_at };
@@ -178,20 +149,13 @@ impl Rooms {
             room.note_incarnation(claims.incarnation);
             self.rooms.insert(room_id, room);
             self.timers.set(until, Timer::Rebuild(room_id));
-            self.event(Event::RoomOpened {
-                room: room_id,
-                rebuilt: true,
-            });
+            self.event(Event::RoomOpened { room: room_id, rebuilt: true });
         }
         self.sit_down(now, conn, claims);
     }
 
     fn confirm_resume(&mut self, conn: ConnId, claims: &SeatClaims, seat: SeatGrant) {
-        let message = ServerMessage::Resumed {
-            peer_id: claims.peer,
-            room_id: claims.room,
-            seat,
-        };
+        let message = ServerMessage::Resumed { peer_id: claims.peer, room_id: claims.room, seat };
         self.send(conn, message);
     }
 
@@ -230,18 +194,10 @@ impl Rooms {
         peer: openstudio_units::PeerId,
     ) {
         let next = self.renewal_after(now);
-        let Some(seat) = self
-            .rooms
-            .get_mut(&room_id)
-            .and_then(|r| r.seats.get_mut(&peer))
-        else {
+        let Some(seat) = self.rooms.get_mut(&room_id).and_then(|r| r.seats.get_mut(&peer)) else {
             return;
         };
-        let Presence::Here {
-            conn,
-            ref mut renew_at,
-        } = seat.presence
-        else {
+        let Presence::Here { conn, ref mut renew_at } = seat.presence else {
             return;
         };
         *renew_at = next;

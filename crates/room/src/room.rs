@@ -73,10 +73,7 @@ pub(crate) struct Room {
 impl Room {
     /// Makes a room that comes back and waits for its seats until `until`.
     pub(crate) fn rebuilding(until: Timestamp) -> Self {
-        Self {
-            rebuilding_until: Some(until),
-            ..Self::default()
-        }
+        Self { rebuilding_until: Some(until), ..Self::default() }
     }
 
     pub(crate) fn seq(&self) -> u64 {
@@ -101,9 +98,6 @@ impl Room {
     }
 
     pub(crate) fn participants(&self) -> Vec<Participant> {
-        self.seats
-            .iter()
-            .map(|(peer, seat)| seat.as_participant(*peer))
-            .collect()
+        self.seats.iter().map(|(peer, seat)| seat.as_participant(*peer)).collect()
     }
 }

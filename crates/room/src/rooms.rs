@@ -95,27 +95,14 @@ impl Rooms {
     /// A socket is open.
     pub fn connected(&mut self, now: Timestamp, conn: ConnId) {
         if self.stopping {
-            self.outputs.push_back(Output::Close {
-                conn,
-                code: CloseCode::GoingAway,
-            });
+            self.outputs.push_back(Output::Close { conn, code: CloseCode::GoingAway });
             return;
         }
-        let connection = Connection {
-            peer: None,
-            budget: ErrorBudget::new(now),
-        };
+        let connection = Connection { peer: None, budget: ErrorBudget::new(now) };
         self.connections.insert(conn, connection);
         let grace_ms = u64::try_from(self.config.grace.as_millis()).unwrap_or(u64::MAX);
         let server = self.config.release.clone();
-        self.send(
-            conn,
-            ServerMessage::Welcome {
-                protocol: PROTOCOL_VERSION,
-                server,
-                grace_ms,
-            },
-        );
+        self.send(conn, ServerMessage::Welcome { protocol: PROTOCOL_VERSION, server, grace_ms });
     }
 
     /// A message came in. Ignored if the socket is not open.
@@ -172,10 +159,7 @@ impl Rooms {
         let retry_after_ms = u64::try_from(self.config.retry_after.as_millis()).unwrap_or(u64::MAX);
         for conn in std::mem::take(&mut self.connections).into_keys() {
             self.send(conn, ServerMessage::GoingAway { retry_after_ms });
-            self.outputs.push_back(Output::Close {
-                conn,
-                code: CloseCode::GoingAway,
-            });
+            self.outputs.push_back(Output::Close { conn, code: CloseCode::GoingAway });
         }
         self.peers.clear();
         self.rooms.clear();
@@ -205,21 +189,10 @@ impl Rooms {
     /// or a seat, every room a seat, every timer an owner. For tests.
     pub fn is_consistent(&self) -> bool {
         let seats: usize = self.rooms.values().map(|room| room.seats.len()).sum();
-        let rebuilding = self
-            .rooms
-            .values()
-            .filter(|room| room.rebuilding_until.is_some())
-            .count();
-        let seated = self
-            .peers
-            .values()
-            .filter(|p| matches!(p, Place::Seated(_)))
-            .count();
+        let rebuilding = self.rooms.values().filter(|room| room.rebuilding_until.is_some()).count();
+        let seated = self.peers.values().filter(|p| matches!(p, Place::Seated(_))).count();
         let places = self.peers.iter().all(|(peer, place)| match place {
-            Place::Lobby(conn) => self
-                .connections
-                .get(conn)
-                .is_some_and(|c| c.peer == Some(*peer)),
+            Place::Lobby(conn) => self.connections.get(conn).is_some_and(|c| c.peer == Some(*peer)),
             Place::Seated(room) => self.seat_is_sound(*room, *peer),
         });
         places
@@ -234,10 +207,7 @@ impl Rooms {
             return false;
         };
         match seat.conn() {
-            Some(conn) => self
-                .connections
-                .get(&conn)
-                .is_some_and(|c| c.peer == Some(peer)),
+            Some(conn) => self.connections.get(&conn).is_some_and(|c| c.peer == Some(peer)),
             None => true,
         }
     }
@@ -264,12 +234,9 @@ impl Rooms {
             ClientMessage::Resume { token, fresh } => self.resume(now, conn, &token, fresh),
             ClientMessage::CreateRoom => self.create_room(now, conn, None),
             ClientMessage::JoinRoom { room_id } => self.join_room(now, conn, room_id),
-            ClientMessage::CreateOrJoinRoom {
-                room_id,
-                role: _,
-                invite_token,
-                name,
-            } => self.create_or_join(now, conn, (room_id, invite_token), name),
+            ClientMessage::CreateOrJoinRoom { room_id, role: _, invite_token, name } => {
+                self.create_or_join(now, conn, (room_id, invite_token), name)
+            }
             ClientMessage::Mute { peer_id, muted } => self.mute(conn, peer_id, muted),
             ClientMessage::Microphone { available } => self.microphone(conn, available),
             ClientMessage::Rename { name } => self.rename(now, conn, name),
@@ -294,10 +261,7 @@ impl Rooms {
             .get_mut(&conn)
             .is_none_or(|connection| !counts || connection.budget.spend(now, config));
         if !borne {
-            self.outputs.push_back(Output::Close {
-                conn,
-                code: CloseCode::Policy,
-            });
+            self.outputs.push_back(Output::Close { conn, code: CloseCode::Policy });
             self.disconnected(now, conn);
         }
     }
@@ -337,26 +301,13 @@ impl Rooms {
             seat.muted = muted;
         }
         let seq = room.bump();
-        self.broadcast(
-            room_id,
-            None,
-            &ServerMessage::Mute {
-                from,
-                peer_id,
-                muted,
-                seq,
-            },
-        );
+        self.broadcast(room_id, None, &ServerMessage::Mute { from, peer_id, muted, seq });
         Ok(())
     }
 
     fn microphone(&mut self, conn: ConnId, available: bool) -> Result<(), Refusal> {
         let (room_id, peer) = self.seated(conn)?;
-        if let Some(seat) = self
-            .rooms
-            .get_mut(&room_id)
-            .and_then(|r| r.seats.get_mut(&peer))
-        {
+        if let Some(seat) = self.rooms.get_mut(&room_id).and_then(|r| r.seats.get_mut(&peer)) {
             seat.microphone = available;
         }
         self.announce_update(room_id, peer, None);
@@ -365,11 +316,7 @@ impl Rooms {
 
     fn rename(&mut self, now: Timestamp, conn: ConnId, name: DisplayName) -> Result<(), Refusal> {
         let (room_id, peer) = self.seated(conn)?;
-        if let Some(seat) = self
-            .rooms
-            .get_mut(&room_id)
-            .and_then(|r| r.seats.get_mut(&peer))
-        {
+        if let Some(seat) = self.rooms.get_mut(&room_id).and_then(|r| r.seats.get_mut(&peer)) {
             seat.name = Some(name);
         }
         self.announce_update(room_id, peer, None);
@@ -389,16 +336,9 @@ impl Rooms {
 
     fn end_room(&mut self, conn: ConnId) -> Result<(), Refusal> {
         let (room_id, peer) = self.seated(conn)?;
-        let role = self
-            .rooms
-            .get(&room_id)
-            .and_then(|r| r.seats.get(&peer))
-            .map(|seat| seat.role);
+        let role = self.rooms.get(&room_id).and_then(|r| r.seats.get(&peer)).map(|seat| seat.role);
         if !role.is_some_and(|role| role.may_end_room()) {
-            return Err(Refusal::new(
-                ErrorCode::Forbidden,
-                "only a host can end the session",
-            ));
+            return Err(Refusal::new(ErrorCode::Forbidden, "only a host can end the session"));
         }
         self.broadcast(room_id, None, &ServerMessage::RoomEnded { room_id });
         let Some(room) = self.rooms.remove(&room_id) else {
@@ -412,17 +352,11 @@ impl Rooms {
             self.peers.remove(&peer);
             if let Some(conn) = seat.conn() {
                 self.connections.remove(&conn);
-                self.outputs.push_back(Output::Close {
-                    conn,
-                    code: CloseCode::RoomEnded,
-                });
+                self.outputs.push_back(Output::Close { conn, code: CloseCode::RoomEnded });
             }
         }
         self.remember_ended(room_id);
-        self.event(Event::RoomClosed {
-            room: room_id,
-            reason: RoomEnd::Ended,
-        });
+        self.event(Event::RoomClosed { room: room_id, reason: RoomEnd::Ended });
         Ok(())
     }
 
@@ -430,11 +364,7 @@ impl Rooms {
     fn go_away(&mut self, now: Timestamp, room_id: RoomId, peer: PeerId) {
         self.cancel_seat_timer(room_id, peer);
         let until = now + self.config.grace;
-        if let Some(seat) = self
-            .rooms
-            .get_mut(&room_id)
-            .and_then(|r| r.seats.get_mut(&peer))
-        {
+        if let Some(seat) = self.rooms.get_mut(&room_id).and_then(|r| r.seats.get_mut(&peer)) {
             seat.presence = Presence::Away { until };
             self.timers.set(until, Timer::Grace(room_id, peer));
         }
@@ -453,21 +383,10 @@ impl Rooms {
                 self.timers.cancel(until, Timer::Rebuild(room_id));
             }
             self.rooms.remove(&room_id);
-            self.event(Event::RoomClosed {
-                room: room_id,
-                reason: RoomEnd::Empty,
-            });
+            self.event(Event::RoomClosed { room: room_id, reason: RoomEnd::Empty });
             return;
         }
-        self.broadcast(
-            room_id,
-            None,
-            &ServerMessage::PeerLeft {
-                peer_id: peer,
-                reason,
-                seq,
-            },
-        );
+        self.broadcast(room_id, None, &ServerMessage::PeerLeft { peer_id: peer, reason, seq });
     }
 
     /// Tells the room about a changed seat.
@@ -485,18 +404,11 @@ impl Rooms {
             return;
         };
         let participant = seat.as_participant(peer);
-        self.broadcast(
-            room_id,
-            except,
-            &ServerMessage::PeerUpdated { participant, seq },
-        );
+        self.broadcast(room_id, except, &ServerMessage::PeerUpdated { participant, seq });
     }
 
     pub(crate) fn cancel_seat_timer(&mut self, room_id: RoomId, peer: PeerId) {
-        let seat = self
-            .rooms
-            .get(&room_id)
-            .and_then(|room| room.seats.get(&peer));
+        let seat = self.rooms.get(&room_id).and_then(|room| room.seats.get(&peer));
         if let Some(presence) = seat.map(|seat| seat.presence) {
             self.cancel_timer_of(room_id, peer, presence);
         }
@@ -513,9 +425,7 @@ impl Rooms {
 
     /// Returns the peer behind a socket.
     pub(crate) fn peer_of(&self, conn: ConnId) -> Option<PeerId> {
-        self.connections
-            .get(&conn)
-            .and_then(|connection| connection.peer)
+        self.connections.get(&conn).and_then(|connection| connection.peer)
     }
 
     /// Returns the peer behind a socket, which must be registered.
@@ -529,10 +439,9 @@ impl Rooms {
         let peer = self.registered(conn)?;
         match self.peers.get(&peer) {
             Some(Place::Seated(room)) => Ok((*room, peer)),
-            Some(Place::Lobby(_)) | None => Err(Refusal::new(
-                ErrorCode::NotInRoom,
-                "create or join a room first",
-            )),
+            Some(Place::Lobby(_)) | None => {
+                Err(Refusal::new(ErrorCode::NotInRoom, "create or join a room first"))
+            }
         }
     }
 
@@ -576,10 +485,7 @@ impl Rooms {
     /// Closes a socket that another one has replaced.
     pub(crate) fn take_over(&mut self, older: ConnId) {
         self.connections.remove(&older);
-        self.outputs.push_back(Output::Close {
-            conn: older,
-            code: CloseCode::TakenOver,
-        });
+        self.outputs.push_back(Output::Close { conn: older, code: CloseCode::TakenOver });
     }
 
     /// Sends to every present seat of the room but one.
@@ -593,14 +499,10 @@ impl Rooms {
             return;
         };
         let receivers = room.seats.iter().filter(|(peer, _)| Some(**peer) != except);
-        self.outputs
-            .extend(
-                receivers
-                    .filter_map(|(_, seat)| seat.conn())
-                    .map(|conn| Output::Send {
-                        conn,
-                        message: message.clone(),
-                    }),
-            );
+        self.outputs.extend(
+            receivers
+                .filter_map(|(_, seat)| seat.conn())
+                .map(|conn| Output::Send { conn, message: message.clone() }),
+        );
     }
 }
