@@ -21,15 +21,11 @@ pub(crate) enum LogFormat {
 pub(crate) fn start(format: LogFormat, level: &str) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(level)
         .with_context(|| format!("`{level}` is no log level; try `info` or `debug`"))?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = match format {
         LogFormat::Text => {
             use std::io::IsTerminal as _;
-            builder
-                .with_ansi(std::io::stderr().is_terminal())
-                .try_init()
+            builder.with_ansi(std::io::stderr().is_terminal()).try_init()
         }
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };

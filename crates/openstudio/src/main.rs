@@ -28,10 +28,7 @@ fn main() -> ExitCode {
     }
 }
 
-#[expect(
-    clippy::print_stderr,
-    reason = "what went wrong is told to whoever started the program"
-)]
+#[expect(clippy::print_stderr, reason = "what went wrong is told to whoever started the program")]
 fn complain(error: &anyhow::Error) {
     eprintln!("openstudio: {error:#}");
 }
@@ -52,10 +49,7 @@ fn serve(options: &Options) -> anyhow::Result<()> {
 }
 
 /// Says where the studio is, for a person to click.
-#[expect(
-    clippy::print_stdout,
-    reason = "the one line that a person who starts it wants to see"
-)]
+#[expect(clippy::print_stdout, reason = "the one line that a person who starts it wants to see")]
 fn announce(address: SocketAddr) {
     let ip = address.ip().to_canonical();
     let host = match ip {

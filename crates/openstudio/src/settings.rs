@@ -49,7 +49,11 @@ fn default_data_dir() -> anyhow::Result<PathBuf> {
 fn read(path: &Path) -> anyhow::Result<Option<Options>> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+        {
+            return Ok(None);
+        }
         Err(error) => {
             return Err(error)
                 .with_context(|| format!("cannot read the settings file {}", path.display()));
@@ -72,28 +76,16 @@ fn build(options: Options, data_dir: PathBuf) -> anyhow::Result<Settings> {
     for origin in &server.allowed_origins {
         check_origin(origin)?;
     }
-    server.trusted_proxies = options
-        .trusted_proxies
-        .unwrap_or_default()
-        .iter()
-        .map(|ip| ip.to_canonical())
-        .collect();
+    server.trusted_proxies =
+        options.trusted_proxies.unwrap_or_default().iter().map(|ip| ip.to_canonical()).collect();
     let rooms = &mut server.rooms;
     rooms.ice.stun = options.stun.unwrap_or_default();
-    if let Some(url) = rooms
-        .ice
-        .stun
-        .iter()
-        .find(|url| !is_url_of(url, &["stun:", "stuns:"]))
-    {
+    if let Some(url) = rooms.ice.stun.iter().find(|url| !is_url_of(url, &["stun:", "stuns:"])) {
         bail!("`{url}` is no STUN server; write it as stun:HOST:PORT");
     }
     rooms.ice.turn = options.turn.unwrap_or_default();
     let turn_urls = rooms.ice.turn.iter().flat_map(|server| &server.urls);
-    if let Some(url) = turn_urls
-        .into_iter()
-        .find(|url| !is_url_of(url, &["turn:", "turns:"]))
-    {
+    if let Some(url) = turn_urls.into_iter().find(|url| !is_url_of(url, &["turn:", "turns:"])) {
         bail!("`{url}` is no TURN server; write it as turn:HOST:PORT");
     }
     if let Some(n) = options.max_participants {
@@ -120,15 +112,11 @@ fn limits(options: &Options, default: Limits) -> anyhow::Result<Limits> {
         socket_messages_per_second: options
             .socket_messages_per_second
             .unwrap_or(default.socket_messages_per_second),
-        socket_message_burst: options
-            .socket_message_burst
-            .unwrap_or(default.socket_message_burst),
+        socket_message_burst: options.socket_message_burst.unwrap_or(default.socket_message_burst),
         socket_bytes_per_second: options
             .socket_bytes_per_second
             .unwrap_or(default.socket_bytes_per_second),
-        socket_byte_burst: options
-            .socket_byte_burst
-            .unwrap_or(default.socket_byte_burst),
+        socket_byte_burst: options.socket_byte_burst.unwrap_or(default.socket_byte_burst),
         address_messages_per_second: options
             .address_messages_per_second
             .unwrap_or(default.address_messages_per_second),
@@ -157,9 +145,7 @@ fn limits(options: &Options, default: Limits) -> anyhow::Result<Limits> {
 }
 
 fn check_origin(origin: &str) -> anyhow::Result<()> {
-    let authority = origin
-        .strip_prefix("https://")
-        .or_else(|| origin.strip_prefix("http://"));
+    let authority = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
     match authority.map(|authority| authority.trim_end_matches('/')) {
         Some(authority) if !authority.is_empty() && !authority.contains(['/', '*', ' ']) => Ok(()),
         Some(_) | None => {
@@ -169,10 +155,7 @@ fn check_origin(origin: &str) -> anyhow::Result<()> {
 }
 
 fn is_url_of(url: &str, schemes: &[&str]) -> bool {
-    schemes.iter().any(|scheme| {
-        url.strip_prefix(scheme)
-            .is_some_and(|rest| !rest.is_empty())
-    })
+    schemes.iter().any(|scheme| url.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()))
 }
 
 #[cfg(test)]
@@ -185,10 +168,7 @@ mod tests {
 
     #[test]
     fn what_is_said_first_wins() {
-        let flags = Options {
-            max_rooms: Some(3),
-            ..Options::default()
-        };
+        let flags = Options { max_rooms: Some(3), ..Options::default() };
         let file: Options = toml::from_str("max-rooms = 5\nmax-participants = 7").unwrap();
         let settings = build(flags.over(file), PathBuf::from("/data")).unwrap();
         assert_eq!(settings.server.rooms.max_rooms, 3);

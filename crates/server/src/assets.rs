@@ -41,7 +41,7 @@ impl Assets {
 
     /// Answers a request for `path`, which begins with a slash.
     pub(crate) async fn serve(&self, path: &str, request: &HeaderMap) -> Response<Body> {
-        let name = match path.trim_start_matches('/') {
+        let name = match path.strip_prefix('/').unwrap_or(path) {
             "" => INDEX,
             name => name,
         };

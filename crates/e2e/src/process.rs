@@ -1,0 +1,191 @@
+//! Starting and ending the server. Only processes started here are ended here.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use anyhow::{Context as _, bail};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+use crate::PATIENCE;
+
+/// A folder that is removed with its owner.
+#[derive(Debug)]
+pub struct TempDir(PathBuf);
+
+impl TempDir {
+    /// Makes a folder.
+    ///
+    /// # Errors
+    /// The system's folder for temporary files cannot be written.
+    pub fn new() -> anyhow::Result<Self> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let path =
+            std::env::temp_dir().join(format!("openstudio-e2e-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&path)?;
+        Ok(Self(path))
+    }
+
+    /// Returns where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Returns the server's binary: `OPENSTUDIO_BIN`, or one that is built first.
+///
+/// # Errors
+/// It cannot be built.
+pub fn binary() -> anyhow::Result<PathBuf> {
+    static BINARY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let built = BINARY.get_or_init(|| build().map_err(|error| format!("{error:#}")));
+    built.clone().map_err(anyhow::Error::msg)
+}
+
+fn build() -> anyhow::Result<PathBuf> {
+    if let Some(path) = std::env::var_os("OPENSTUDIO_BIN") {
+        return Ok(path.into());
+    }
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let release = !cfg!(debug_assertions);
+    let mut command = std::process::Command::new(cargo);
+    command.args(["build", "--quiet", "-p", "openstudio"]);
+    if release {
+        command.arg("--release");
+    }
+    let status = command.status().context("cannot run cargo")?;
+    if !status.success() {
+        bail!("cargo build -p openstudio failed");
+    }
+    // Tests and benchmarks lie in the folder of the profile, or in `deps` below it.
+    let own = std::env::current_exe()?;
+    let found = own
+        .ancestors()
+        .skip(1)
+        .take(2)
+        .map(|folder| folder.join(format!("openstudio{}", std::env::consts::EXE_SUFFIX)))
+        .find(|path| path.is_file());
+    found.context("cargo built no openstudio beside this program")
+}
+
+/// Returns a TCP port that was free a moment ago, for servers that must come back on
+/// the same one.
+///
+/// # Errors
+/// There is none.
+pub fn free_port() -> anyhow::Result<u16> {
+    Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}
+
+/// A running server; killed when dropped.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    port: u16,
+}
+
+impl Server {
+    /// Starts a server on a free port with this data folder and more arguments.
+    ///
+    /// # Errors
+    /// It does not say within [`PATIENCE`] that it is open.
+    pub async fn start(data_dir: &Path, args: &[&str]) -> anyhow::Result<Self> {
+        Self::start_on(0, data_dir, args).await
+    }
+
+    /// Starts a server on this port.
+    ///
+    /// # Errors
+    /// It does not say within [`PATIENCE`] that it is open.
+    pub async fn start_on(port: u16, data_dir: &Path, args: &[&str]) -> anyhow::Result<Self> {
+        let mut command = Command::new(binary()?);
+        command.arg("--listen").arg(format!("127.0.0.1:{port}")).args(args);
+        if std::env::var_os("OPENSTUDIO_LOG_LEVEL").is_none() {
+            command.env("OPENSTUDIO_LOG_LEVEL", "warn");
+        }
+        Self::spawn(command, data_dir).await
+    }
+
+    /// Starts a server with a command of one's own, which says where to listen.
+    ///
+    /// # Errors
+    /// It does not say within [`PATIENCE`] that it is open.
+    pub async fn spawn(mut command: Command, data_dir: &Path) -> anyhow::Result<Self> {
+        let mut child = command
+            .env("OPENSTUDIO_DATA_DIR", data_dir)
+            .env_remove("OPENSTUDIO_CONFIG")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .context("cannot start the server")?;
+        let stdout = child.stdout.take().context("the server has no output")?;
+        let mut lines = BufReader::new(stdout).lines();
+        let line = timeout(PATIENCE, lines.next_line())
+            .await
+            .context("the server says nothing")??
+            .context("the server ended at once")?;
+        let port = line
+            .trim_end_matches('/')
+            .rsplit(':')
+            .next()
+            .and_then(|port| port.parse().ok())
+            .with_context(|| format!("no port in `{line}`"))?;
+        Ok(Self { child, port })
+    }
+
+    /// Returns its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Returns its process id, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// Returns the address of its WebSocket.
+    pub fn ws(&self) -> String {
+        format!("ws://127.0.0.1:{}/ws", self.port)
+    }
+
+    /// Ends it without any warning (SIGKILL) and waits until it is gone.
+    ///
+    /// # Errors
+    /// It cannot be killed.
+    pub async fn kill(mut self) -> anyhow::Result<()> {
+        self.child.kill().await.context("cannot kill the server")
+    }
+
+    /// Asks it to stop (SIGTERM); the answer to [`Self::wait`] tells how it went.
+    ///
+    /// # Errors
+    /// It is gone already.
+    pub async fn terminate(&self) -> anyhow::Result<()> {
+        let pid = self.pid().context("the server is gone")?;
+        let status = Command::new("kill").args(["-TERM", &pid.to_string()]).status().await?;
+        if !status.success() {
+            bail!("cannot signal the server");
+        }
+        Ok(())
+    }
+
+    /// Waits for its end; returns its exit code.
+    ///
+    /// # Errors
+    /// It is still there after [`PATIENCE`].
+    pub async fn wait(mut self) -> anyhow::Result<Option<i32>> {
+        let status = timeout(PATIENCE, self.child.wait()).await.context("it does not stop")??;
+        Ok(status.code())
+    }
+}
