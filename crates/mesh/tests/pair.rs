@@ -517,6 +517,27 @@ fn a_refused_description_is_recreated_and_then_given_up() {
     assert!(world.tally.requests >= 3);
 }
 
+/// Media flow while a renegotiation is never answered: the link must not swing between
+/// *failed* and *connected* for ever.
+#[test]
+fn regression_an_unanswered_renegotiation_is_ended_by_the_next_generation() {
+    for seed in 0..10 {
+        let mut world = World::pair(seed);
+        world.join_all();
+        world.run_until(3 * SECOND, World::all_connected);
+        world.run_for(10 * SECOND);
+        world.set_rule(drop_first(2, is_answer));
+        world.restart_ice(1);
+        world.run_for(25 * SECOND);
+        world.run_until(10 * SECOND, World::all_connected);
+        world.run_for(60 * SECOND);
+        assert_eq!(world.nodes[1].mesh.snapshot()[0].signaling_state, "stable");
+        let states = world.events_of(1, 0);
+        let failures = states.iter().filter(|state| **state == ConnectionState::Failed).count();
+        assert!(failures <= 1, "seed {seed}: {states:?}");
+    }
+}
+
 // ----- signalling comes and goes
 
 #[test]

@@ -48,10 +48,12 @@ enum State {
     /// Nothing is wrong, as far as is known.
     Calm,
     /// Something is wrong; the next attempt begins at `until`. `soft` trouble may go away
-    /// by itself.
+    /// by itself. What does not `heal` when media flow needs the attempt all the same: an
+    /// offer that nobody answers blocks every later one.
     Pending {
         until: Timestamp,
         soft: bool,
+        heals: bool,
         force_recreate: bool,
     },
     /// An attempt is under way.
@@ -132,11 +134,11 @@ impl Recovery {
             State::GaveUp => return,
             // An attempt that goes on is judged by its own end, not by what it repairs.
             State::Attempting { .. } if is_soft => return,
-            State::Pending { soft, .. } => {
-                *soft &= is_soft;
-                if is_soft {
-                    return;
-                }
+            State::Pending { .. } if is_soft => return,
+            State::Pending { soft, heals, force_recreate, .. } => {
+                *soft = false;
+                *heals &= heals_with_media(&trouble);
+                *force_recreate |= needs_recreate(&trouble);
             }
             State::Calm | State::Attempting { .. } => self.schedule(now, config, &trouble, is_soft),
         }
@@ -144,17 +146,14 @@ impl Recovery {
     }
 
     fn schedule(&mut self, now: Timestamp, config: &MeshConfig, trouble: &Trouble, soft: bool) {
-        // A browser that did not even begin will not begin later: waiting gains nothing,
-        // and only a new peer connection helps.
-        let stuck = *trouble == Trouble::IceStuck;
+        // A browser that did not even begin will not begin later: waiting gains nothing.
+        let stuck = *trouble == Trouble::IceStuck && self.attempts == 0;
         let exhausted = self.attempts >= config.backoff.attempts;
-        let at_once = exhausted || (stuck && self.attempts == 0);
         let attempt = self.attempts.saturating_add(1);
         let delay = config.backoff.jittered(attempt, &mut self.rng);
-        let until = if at_once { now } else { now + delay };
-        let broken = matches!(trouble, Trouble::OperationFailed(_) | Trouble::OperationTimeout);
-        let force_recreate = stuck || broken;
-        self.state = State::Pending { until, soft, force_recreate };
+        let until = if stuck || exhausted { now } else { now + delay };
+        let (heals, force_recreate) = (heals_with_media(trouble), needs_recreate(trouble));
+        self.state = State::Pending { until, soft, heals, force_recreate };
     }
 
     /// The link is sound: connected, and heard if there is anything to hear.
@@ -162,7 +161,12 @@ impl Recovery {
         if self.sound_since.is_none() {
             self.sound_since = Some(now);
         }
-        if self.state != State::Calm {
+        let heals = match self.state {
+            State::Pending { heals, .. } => heals,
+            State::GaveUp => self.trouble.as_ref().is_none_or(heals_with_media),
+            State::Calm | State::Attempting { .. } => true,
+        };
+        if heals {
             self.state = State::Calm;
             self.trouble = None;
         }
@@ -183,7 +187,7 @@ impl Recovery {
         self.attempts = 0;
         self.sound_since = None;
         self.trouble = Some(trouble);
-        self.state = State::Pending { until: now, soft: false, force_recreate };
+        self.state = State::Pending { until: now, soft: false, heals: false, force_recreate };
     }
 
     /// Forgets everything: a new link, as it were.
@@ -271,6 +275,36 @@ impl Recovery {
     fn begin(&mut self, now: Timestamp, config: &MeshConfig, step: Step) {
         self.attempts = self.attempts.saturating_add(1).min(config.backoff.attempts);
         self.state = State::Attempting { step, due: now + config.connect_timeout };
+    }
+}
+
+/// Whether flowing media prove that the trouble is over.
+fn heals_with_media(trouble: &Trouble) -> bool {
+    match trouble {
+        Trouble::NoAnswer | Trouble::OperationFailed(_) | Trouble::OperationTimeout => false,
+        Trouble::IceDisconnected
+        | Trouble::IceFailed
+        | Trouble::NoInboundAudio
+        | Trouble::NoOffer
+        | Trouble::IceStuck
+        | Trouble::ConnectTimeout
+        | Trouble::NetworkChanged => true,
+    }
+}
+
+/// Whether the peer connection itself is beyond an ICE restart.
+fn needs_recreate(trouble: &Trouble) -> bool {
+    match trouble {
+        Trouble::IceStuck
+        | Trouble::NoAnswer
+        | Trouble::OperationFailed(_)
+        | Trouble::OperationTimeout => true,
+        Trouble::IceDisconnected
+        | Trouble::IceFailed
+        | Trouble::NoInboundAudio
+        | Trouble::NoOffer
+        | Trouble::ConnectTimeout
+        | Trouble::NetworkChanged => false,
     }
 }
 
