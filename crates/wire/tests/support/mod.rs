@@ -1,0 +1,279 @@
+//! One sample of every message, with every optional field there and left out.
+#![allow(dead_code, reason = "each test file uses its part of it")]
+#![allow(unreachable_pub, reason = "shared by the test files")]
+
+use openstudio_units::{Generation, Incarnation, OfferId, PeerId, Role, RoomId};
+use openstudio_wire::{
+    Candidate, CandidateBatch, CandidateMessage, ClientMessage, Description, DisplayName,
+    ErrorCode, IceConfig, IceServer, LeaveReason, OfferRequest, OfferRequestKind, Participant,
+    SeatGrant, ServerMessage, StaleNotice, Token,
+};
+
+pub fn ada() -> PeerId {
+    "0000ada0-0000-4000-8000-000000000001".parse().unwrap()
+}
+
+pub fn bo() -> PeerId {
+    "0000b000-0000-4000-8000-000000000002".parse().unwrap()
+}
+
+pub fn room() -> RoomId {
+    "4007f2d8-311a-400f-8c56-845fd769ed7a".parse().unwrap()
+}
+
+fn name(text: &str) -> DisplayName {
+    DisplayName::new(text).unwrap()
+}
+
+fn token(text: &str) -> Token {
+    Token(text.to_owned())
+}
+
+fn full_description() -> Description {
+    Description {
+        from: ada(),
+        to: bo(),
+        sdp: "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\n".to_owned(),
+        generation: Some(Generation(196_609)),
+        offer_id: Some(OfferId(1)),
+    }
+}
+
+fn bare_description() -> Description {
+    Description { generation: None, offer_id: None, ..full_description() }
+}
+
+fn full_candidate() -> Candidate {
+    Candidate {
+        candidate: "candidate:1 1 udp 2122260223 192.0.2.1 56143 typ host".to_owned(),
+        sdp_mid: Some("0".to_owned()),
+        sdp_m_line_index: Some(0),
+        username_fragment: Some("abcd".to_owned()),
+    }
+}
+
+fn last_candidate() -> Candidate {
+    Candidate {
+        candidate: String::new(),
+        sdp_mid: None,
+        sdp_m_line_index: None,
+        username_fragment: None,
+    }
+}
+
+fn candidate_message() -> CandidateMessage {
+    CandidateMessage {
+        from: ada(),
+        to: bo(),
+        candidate: full_candidate(),
+        generation: Some(Generation(196_609)),
+        offer_id: Some(OfferId(1)),
+    }
+}
+
+fn batch() -> CandidateBatch {
+    CandidateBatch {
+        from: ada(),
+        to: bo(),
+        candidates: vec![full_candidate(), last_candidate()],
+        generation: Generation(196_609),
+        offer_id: OfferId(2),
+    }
+}
+
+fn offer_request() -> OfferRequest {
+    OfferRequest {
+        from: ada(),
+        to: bo(),
+        generation: Generation(196_610),
+        kind: OfferRequestKind::IceRestart,
+        relay_only: true,
+    }
+}
+
+fn stale() -> StaleNotice {
+    StaleNotice { from: ada(), to: bo(), generation: Generation(196_610) }
+}
+
+fn host() -> Participant {
+    Participant {
+        peer_id: ada(),
+        role: Role::Host,
+        name: Some(name("Ada")),
+        incarnation: Incarnation(1),
+        present: true,
+        muted: false,
+        microphone: true,
+    }
+}
+
+fn caller() -> Participant {
+    Participant {
+        peer_id: bo(),
+        role: Role::Caller,
+        name: None,
+        incarnation: Incarnation(2),
+        present: false,
+        muted: true,
+        microphone: false,
+    }
+}
+
+fn seat() -> SeatGrant {
+    SeatGrant {
+        role: Role::Host,
+        token: token("seat-token"),
+        incarnation: Incarnation(1),
+        ice: IceConfig {
+            stun: vec!["stun:stun.example:3478".to_owned()],
+            turn: vec![IceServer {
+                urls: vec!["turn:turn.example:3478".to_owned()],
+                username: "user".to_owned(),
+                credential: "password".to_owned(),
+            }],
+        },
+    }
+}
+
+/// Every message that a client sends, under the name of its golden file.
+pub fn client_messages() -> Vec<(&'static str, ClientMessage)> {
+    use ClientMessage as M;
+    vec![
+        ("register", M::Register { peer_id: ada() }),
+        ("resume", M::Resume { token: token("seat-token"), fresh: true }),
+        ("ping", M::Ping),
+        ("create-room", M::CreateRoom),
+        ("join-room", M::JoinRoom { room_id: room() }),
+        (
+            "create-or-join-room",
+            M::CreateOrJoinRoom {
+                room_id: Some(room()),
+                role: Some(Role::Ops),
+                invite_token: Some(token("invite-token")),
+                name: Some(name("Ada")),
+            },
+        ),
+        (
+            "create-or-join-room-bare",
+            M::CreateOrJoinRoom { room_id: None, role: None, invite_token: None, name: None },
+        ),
+        ("offer", M::Offer(full_description())),
+        ("offer-bare", M::Offer(bare_description())),
+        ("answer", M::Answer(full_description())),
+        ("ice-candidate", M::IceCandidate(candidate_message())),
+        ("ice-candidates", M::IceCandidates(batch())),
+        ("request-offer", M::RequestOffer(offer_request())),
+        ("stale", M::Stale(stale())),
+        ("mute", M::Mute { peer_id: Some(ada()), muted: true }),
+        ("mute-bare", M::Mute { peer_id: None, muted: false }),
+        ("microphone", M::Microphone { available: true }),
+        ("rename", M::Rename { name: name("Ada Lovelace") }),
+        ("request-invite", M::RequestInvite { invite_role: Role::Host }),
+        ("leave", M::Leave),
+        ("end-room", M::EndRoom),
+    ]
+}
+
+/// Every message that the server sends, under the name of its golden file.
+pub fn server_messages() -> Vec<(&'static str, ServerMessage)> {
+    use ServerMessage as M;
+    let participants = || vec![host(), caller()];
+    vec![
+        ("welcome", M::Welcome { protocol: 1, server: "0.1.0".to_owned(), grace_ms: 30_000 }),
+        ("registered", M::Registered { peer_id: ada() }),
+        ("pong", M::Pong { timestamp: 1_700_000_000_000 }),
+        (
+            "room-created",
+            M::RoomCreated {
+                room_id: room(),
+                host_id: ada(),
+                seat: seat(),
+                seq: 1,
+                participants: vec![host()],
+            },
+        ),
+        (
+            "room-joined",
+            M::RoomJoined {
+                room_id: room(),
+                seat: SeatGrant { role: Role::Caller, ice: IceConfig::default(), ..seat() },
+                seq: 2,
+                participants: participants(),
+            },
+        ),
+        ("resumed", M::Resumed { peer_id: ada(), room_id: room(), seat: seat() }),
+        ("seat-token", M::SeatToken { token: token("newer-token") }),
+        (
+            "snapshot",
+            M::Snapshot { room_id: room(), seq: 7, complete: false, participants: participants() },
+        ),
+        ("peer-joined", M::PeerJoined { participant: host(), seq: 2 }),
+        ("peer-updated", M::PeerUpdated { participant: caller(), seq: 3 }),
+        ("peer-left", M::PeerLeft { peer_id: bo(), reason: LeaveReason::TimedOut, seq: 4 }),
+        ("offer", M::Offer(full_description())),
+        ("answer", M::Answer(bare_description())),
+        ("ice-candidate", M::IceCandidate(candidate_message())),
+        ("ice-candidates", M::IceCandidates(batch())),
+        ("request-offer", M::RequestOffer(offer_request())),
+        ("stale", M::Stale(stale())),
+        ("mute", M::Mute { from: ada(), peer_id: ada(), muted: true, seq: 5 }),
+        (
+            "invite-token",
+            M::InviteToken {
+                invite_token: token("invite-token"),
+                room_id: room(),
+                role: Role::Caller,
+            },
+        ),
+        ("room-ended", M::RoomEnded { room_id: room() }),
+        ("going-away", M::GoingAway { retry_after_ms: 1000 }),
+        (
+            "error",
+            M::Error {
+                code: ErrorCode::PeerNotFound,
+                message: "there is nobody of this peer id in the room".to_owned(),
+                request: Some("offer".to_owned()),
+                to: Some(bo()),
+            },
+        ),
+        (
+            "error-bare",
+            M::Error {
+                code: ErrorCode::MalformedJson,
+                message: "not JSON".to_owned(),
+                request: None,
+                to: None,
+            },
+        ),
+    ]
+}
+
+/// Every error code. The match below fails to compile when one is missing there; the
+/// test that uses both fails when one is missing here.
+pub const ERROR_CODES: [ErrorCode; 25] = [
+    ErrorCode::MalformedJson,
+    ErrorCode::DuplicateKey,
+    ErrorCode::TooLarge,
+    ErrorCode::UnknownType,
+    ErrorCode::MissingField,
+    ErrorCode::InvalidField,
+    ErrorCode::InvalidName,
+    ErrorCode::NotText,
+    ErrorCode::NotRegistered,
+    ErrorCode::AlreadyRegistered,
+    ErrorCode::PeerIdTaken,
+    ErrorCode::NotInRoom,
+    ErrorCode::AlreadyInRoom,
+    ErrorCode::RoomNotFound,
+    ErrorCode::RoomEnded,
+    ErrorCode::RoomFull,
+    ErrorCode::ServerFull,
+    ErrorCode::ForgedSender,
+    ErrorCode::PeerNotFound,
+    ErrorCode::Forbidden,
+    ErrorCode::InvalidToken,
+    ErrorCode::ExpiredToken,
+    ErrorCode::WrongToken,
+    ErrorCode::RateLimited,
+    ErrorCode::Internal,
+];
