@@ -1,0 +1,23 @@
+//! The shell around a `Session` in a browser: performs what the core commands, reports
+//! what happens, and holds no decision about connections.
+//!
+//! One loop ([`studio::run`]) owns everything. Closures given to the browser only send an
+//! [`event::Event`] into the loop's channel; so does the page.
+
+mod browser;
+mod entering;
+mod event;
+mod externs;
+mod listener;
+mod peer_connection;
+mod running;
+mod socket;
+mod stats;
+mod studio;
+mod tabs;
+mod timer;
+
+pub(crate) use browser::{copy_text, remember, remembered};
+pub(crate) use event::{Event, Sender, Wish};
+pub(crate) use listener::Listener;
+pub(crate) use studio::start;

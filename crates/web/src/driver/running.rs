@@ -1,0 +1,203 @@
+//! One session and the browser's objects that belong to it: its socket and its peer
+//! connections.
+
+use std::collections::BTreeMap;
+
+use openstudio_session::mesh::{self, Command, Completion, OpError, OpId, PcId};
+use openstudio_session::wire::{DisplayName, IceConfig};
+use openstudio_session::{Input, Session, SocketId};
+use openstudio_units::Timestamp;
+use web_sys::{MediaStream, MediaStreamTrack};
+
+use crate::driver::event::{Port, Report};
+use crate::driver::peer_connection::{PeerConnection, Setup};
+use crate::driver::socket::Socket;
+use crate::driver::stats;
+
+/// A session that has begun. Dropping it closes what is open.
+#[derive(Debug)]
+pub(crate) struct Running {
+    /// The core.
+    pub(crate) session: Session,
+    /// Tells this session's reports from those of earlier ones.
+    pub(crate) number: u32,
+    /// Whether the room was entered.
+    pub(crate) entered: bool,
+    /// Whether it began with a kept seat.
+    pub(crate) resumes: bool,
+    /// What the person wants to be called, until the room knows.
+    pub(crate) name: Option<DisplayName>,
+    /// STUN and TURN servers for new peer connections.
+    pub(crate) ice: IceConfig,
+    /// Whether the session knows of a microphone.
+    microphone: bool,
+    port: Port,
+    url: String,
+    socket: Option<Socket>,
+    connections: BTreeMap<PcId, PeerConnection>,
+    /// Carries no track: names the local stream for the other side.
+    stream: MediaStream,
+}
+
+impl Running {
+    /// Makes the objects of a session that is about to begin.
+    pub(crate) fn new(
+        session: Session,
+        number: u32,
+        port: Port,
+        url: String,
+        stream: MediaStream,
+    ) -> Self {
+        Self {
+            session,
+            number,
+            entered: false,
+            resumes: false,
+            name: None,
+            ice: IceConfig::default(),
+            microphone: false,
+            port,
+            url,
+            socket: None,
+            connections: BTreeMap::new(),
+            stream,
+        }
+    }
+
+    /// Opens a socket.
+    pub(crate) fn open_socket(&mut self, id: SocketId) {
+        match Socket::open(&self.port, id, &self.url) {
+            Ok(socket) => self.socket = Some(socket),
+            Err(_) => self.port.input(Input::SocketClosed { socket: id, code: None }),
+        }
+    }
+
+    /// Sends a text.
+    pub(crate) fn send_text(&self, id: SocketId, text: &str) {
+        if let Some(socket) = self.socket.as_ref().filter(|socket| socket.id == id) {
+            socket.send(text);
+        }
+    }
+
+    /// Closes a socket.
+    pub(crate) fn close_socket(&mut self, id: SocketId) {
+        self.socket = self.socket.take().filter(|socket| socket.id != id);
+    }
+
+    /// Returns the remote track that came on `pc`.
+    pub(crate) fn remote_track(&self, pc: PcId) -> Option<&MediaStreamTrack> {
+        self.connections.get(&pc).and_then(|connection| connection.remote.as_ref())
+    }
+
+    /// Sends another track, or none, on all connections, and tells the session.
+    pub(crate) fn replace_track(&mut self, now: Timestamp, track: Option<&MediaStreamTrack>) {
+        for connection in self.connections.values() {
+            connection.replace_track(track);
+        }
+        if self.microphone != track.is_some() {
+            self.microphone = track.is_some();
+            self.session.handle_input(now, Input::SetMicrophone(self.microphone));
+        }
+    }
+
+    /// Performs a command of the connection manager.
+    pub(crate) fn perform(&mut self, command: Command, track: Option<&MediaStreamTrack>) {
+        let port = self.port.clone();
+        match command {
+            Command::CreatePeerConnection { op, pc, offers, relay_only, .. } => {
+                let (ice, stream) = (&self.ice, &self.stream);
+                let setup = Setup { pc, offers, relay_only, ice, track, stream };
+                let made = PeerConnection::new(&port, &setup);
+                port.complete(
+                    op,
+                    made.map(|connection| {
+                        self.connections.insert(pc, connection);
+                        Completion::Done
+                    }),
+                );
+            }
+            Command::ClosePeerConnection { pc } => {
+                self.connections.remove(&pc);
+            }
+            Command::SetLocalDescription { op, pc } => {
+                self.with(op, pc, |connection| connection.set_local_description(port, op));
+            }
+            Command::SetRemoteDescription { op, pc, kind, sdp } => {
+                self.with(op, pc, |connection| {
+                    connection.set_remote_description(port, (op, pc), kind, &sdp);
+                })
+            }
+            Command::AddIceCandidate { op, pc, candidate } => self.with(op, pc, |connection| {
+                connection.add_ice_candidate(port, op, &candidate);
+            }),
+            Command::RestartIce { pc } => {
+                if let Some(connection) = self.connections.get(&pc) {
+                    connection.restart_ice();
+                }
+            }
+            Command::SampleStats { op, pc, detailed } => self.sample(op, pc, detailed),
+            // The session sends those itself.
+            Command::SendSignal { .. } => {}
+        }
+    }
+
+    /// Takes what one of the objects reports.
+    pub(crate) fn take(
+        &mut self,
+        now: Timestamp,
+        report: Report,
+        track: Option<&MediaStreamTrack>,
+    ) {
+        match report {
+            Report::Input(input) => self.session.handle_input(now, input),
+            Report::OfferApplied { op, pc } => {
+                let (port, stream) = (self.port.clone(), self.stream.clone());
+                self.with(op, pc, |connection| connection.attach(port, op, track, &stream));
+            }
+            Report::TrackArrived { pc, track } => {
+                if let Some(connection) = self.connections.get_mut(&pc) {
+                    connection.remote = Some(track);
+                    let input = mesh::Input::RemoteTrackAdded { pc };
+                    self.session.handle_input(now, Input::Mesh(input));
+                }
+            }
+            Report::StatsRead { op, pc, reading, detailed } => {
+                let result = match self.connections.get_mut(&pc) {
+                    Some(connection) => reading.map(|reading| {
+                        Completion::Stats(connection.progress.take(reading, detailed))
+                    }),
+                    None => Err(closed()),
+                };
+                let input = mesh::Input::Completed { op, result };
+                self.session.handle_input(now, Input::Mesh(input));
+            }
+        }
+    }
+
+    fn sample(&mut self, op: OpId, pc: PcId, detailed: bool) {
+        let port = self.port.clone();
+        let Some(connection) = self.connections.get_mut(&pc) else {
+            return port.complete(op, Err(closed()));
+        };
+        let Some(receiver) = connection.receiver() else {
+            return stats::nothing(&port, op, pc, detailed);
+        };
+        let moved = connection.progress.look(&receiver);
+        if moved && !detailed {
+            return port.complete(op, Ok(Completion::Stats(connection.progress.sample())));
+        }
+        stats::read(port, (op, pc), &receiver, detailed);
+    }
+
+    /// Calls `act` with a connection; without one the operation has failed.
+    fn with(&self, op: OpId, pc: PcId, act: impl FnOnce(&PeerConnection)) {
+        match self.connections.get(&pc) {
+            Some(connection) => act(connection),
+            None => self.port.complete(op, Err(closed())),
+        }
+    }
+}
+
+fn closed() -> OpError {
+    OpError("the peer connection is closed".into())
+}
