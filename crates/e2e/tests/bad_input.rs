@@ -1,4 +1,15 @@
 //! What a broken or hostile client may send: a clear refusal, and nobody else is hurt.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::unwrap_in_result,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    reason = "a test fails by panicking"
+)]
 
 use std::time::Duration;
 
@@ -43,7 +54,7 @@ impl Scene {
     }
 
     /// Host and witness still have their sockets and still hear each other.
-    async fn is_unhurt(mut self) -> Result<()> {
+    async fn must_be_unhurt(mut self) -> Result<()> {
         let [a, b] = [peer_id(1), peer_id(2)];
         let there = json!({"type": "offer", "from": a, "to": b, "sdp": "there"});
         self.host.send(there.clone()).await?;
@@ -106,7 +117,7 @@ async fn what_cannot_be_read_is_refused_by_its_code_and_the_socket_stays() -> Re
     assert_eq!(villain.expect_error().await?, "not-text");
     villain.send(json!({"type": "ping"})).await?;
     villain.expect("pong").await?;
-    scene.is_unhurt().await
+    scene.must_be_unhurt().await
 }
 
 #[tokio::test]
@@ -116,7 +127,7 @@ async fn a_name_with_markup_stays_text() -> Result<()> {
     let name = "<img src=x onerror=alert(1)>";
     villain.send(json!({"type": "rename", "name": name})).await?;
     assert_eq!(scene.host.until("peer-updated").await?["name"], json!(name));
-    scene.is_unhurt().await
+    scene.must_be_unhurt().await
 }
 
 #[tokio::test]
@@ -137,7 +148,7 @@ async fn a_message_of_a_mebibyte_is_refused_and_its_socket_closed() -> Result<()
     assert!(got_reason && closed == Closed(Some(1009)) || closed == Closed(None), "{closed:?}");
     let update = scene.host.until("peer-updated").await?;
     assert_eq!(update["present"], json!(false));
-    scene.is_unhurt().await
+    scene.must_be_unhurt().await
 }
 
 #[tokio::test]
@@ -147,7 +158,7 @@ async fn a_message_just_above_the_limit_is_told_why() -> Result<()> {
     villain.send_raw(Message::text("x".repeat(64 * 1024 + 1))).await?;
     assert_eq!(villain.expect_error().await?, "too-large");
     assert_eq!(villain.closed().await?, Closed(Some(1009)));
-    scene.is_unhurt().await
+    scene.must_be_unhurt().await
 }
 
 #[tokio::test]
@@ -165,7 +176,7 @@ async fn nobody_speaks_for_another_or_into_another_room() -> Result<()> {
     assert_eq!((&error["code"], &error["to"]), (&json!("peer-not-found"), &json!(peer_id(9))));
     stranger.send(json!({"type": "ping"})).await?;
     stranger.expect("pong").await?;
-    scene.is_unhurt().await
+    scene.must_be_unhurt().await
 }
 
 #[tokio::test]
@@ -176,7 +187,7 @@ async fn a_description_of_garbage_is_carried_and_harms_nobody() -> Result<()> {
     let offer = json!({"type": "offer", "from": peer_id(6), "to": peer_id(1), "sdp": garbage});
     villain.send(offer.clone()).await?;
     assert_eq!(scene.host.until("offer").await?, offer);
-    scene.is_unhurt().await
+    scene.must_be_unhurt().await
 }
 
 #[tokio::test]
@@ -203,7 +214,7 @@ async fn ten_thousand_candidates_are_limited_then_closed_and_memory_stays() -> R
     assert!(limited > 0 && closed == Closed(Some(1008)) || closed == Closed(None), "{closed:?}");
     let grown = resident_kib(&scene.server)?.saturating_sub(before);
     assert!(grown < 32 * 1024, "{grown} KiB");
-    scene.is_unhurt().await
+    scene.must_be_unhurt().await
 }
 
 #[tokio::test]
@@ -237,7 +248,7 @@ async fn a_reader_that_does_not_read_is_dropped_and_memory_stays() -> Result<()>
     }
     let grown = resident_kib(&scene.server)?.saturating_sub(before);
     assert!(grown < 32 * 1024, "{grown} KiB");
-    scene.is_unhurt().await
+    scene.must_be_unhurt().await
 }
 
 #[tokio::test]
@@ -270,7 +281,7 @@ async fn rooms_and_tokens_that_are_none_are_refused() -> Result<()> {
     let elsewhere = other.expect("room-created").await?["roomId"].clone();
     let abroad = json!({"type": "create-or-join-room", "roomId": elsewhere, "inviteToken": invite});
     assert_eq!(villain.refused(abroad).await?, "wrong-token");
-    scene.is_unhurt().await
+    scene.must_be_unhurt().await
 }
 
 #[tokio::test]
@@ -295,7 +306,7 @@ async fn a_flood_is_limited_then_closed_and_its_neighbours_go_on() -> Result<()>
     assert!((900..2_000).contains(&pongs), "{pongs}");
     assert!(limited > 0);
     assert!(matches!(closed, Closed(Some(1008) | None)), "{closed:?}");
-    scene.is_unhurt().await
+    scene.must_be_unhurt().await
 }
 
 #[tokio::test]
@@ -316,7 +327,7 @@ async fn sockets_of_one_address_are_counted() -> Result<()> {
     drop(back);
     scene.host.send(json!({"type": "ping"})).await?;
     scene.host.expect("pong").await?;
-    scene.is_unhurt().await
+    scene.must_be_unhurt().await
 }
 
 fn resident_kib(server: &Server) -> Result<u64> {

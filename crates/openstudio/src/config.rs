@@ -111,6 +111,9 @@ options! {
     /// Messages at once from one address [default: 5000].
     #[arg(long, env = "OPENSTUDIO_ADDRESS_MESSAGE_BURST", value_name = "N")]
     address_message_burst: u32,
+    /// TCP connections at once from one address [default: 300].
+    #[arg(long, env = "OPENSTUDIO_ADDRESS_CONNECTIONS", value_name = "N")]
+    address_connections: u32,
     /// Sockets at once from one address [default: 100].
     #[arg(long, env = "OPENSTUDIO_ADDRESS_SOCKETS", value_name = "N")]
     address_sockets: u32,

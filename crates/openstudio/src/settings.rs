@@ -123,6 +123,7 @@ fn limits(options: &Options, default: Limits) -> anyhow::Result<Limits> {
         address_message_burst: options
             .address_message_burst
             .unwrap_or(default.address_message_burst),
+        address_connections: options.address_connections.unwrap_or(default.address_connections),
         address_sockets: options.address_sockets.unwrap_or(default.address_sockets),
         address_connects_per_second: options
             .address_connects_per_second

@@ -78,6 +78,8 @@ pub struct Limits {
     pub address_messages_per_second: u32,
     /// Messages at once, one address.
     pub address_message_burst: u32,
+    /// TCP connections at once, one address: its sockets and what its pages load.
+    pub address_connections: u32,
     /// Sockets at once, one address.
     pub address_sockets: u32,
     /// New sockets a second, one address, sustained.
@@ -102,6 +104,7 @@ impl Default for Limits {
             socket_byte_burst: 1024 * 1024,
             address_messages_per_second: 1_000,
             address_message_burst: 5_000,
+            address_connections: 300,
             address_sockets: 100,
             address_connects_per_second: 5,
             address_connect_burst: 60,

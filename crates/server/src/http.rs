@@ -20,7 +20,7 @@ use crate::address::client_address;
 use crate::assets::Assets;
 use crate::config::Limits;
 use crate::hub::Hub;
-use crate::limits::AddressBook;
+use crate::limits::{AddressBook, ConnectionLease};
 use crate::socket::{self, KeepAlive};
 
 /// How much is read from a socket at once. Each idle socket keeps a buffer of this
@@ -66,11 +66,30 @@ pub(crate) struct App {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PeerAddr(pub(crate) SocketAddr);
 
-/// One of the connections that a server may have; a WebSocket keeps it while it lives.
+/// One of the connections that a server may have, and one of its address's; a WebSocket
+/// keeps it while it lives.
 #[derive(Debug, Clone)]
 pub(crate) struct ConnectionPermit(
-    #[expect(dead_code, reason = "held, not read")] pub(crate) Arc<OwnedSemaphorePermit>,
+    #[expect(dead_code, reason = "held, not read")]
+    Arc<(OwnedSemaphorePermit, Option<ConnectionLease>)>,
 );
+
+impl ConnectionPermit {
+    pub(crate) fn new(permit: OwnedSemaphorePermit, lease: Option<ConnectionLease>) -> Self {
+        Self(Arc::new((permit, lease)))
+    }
+}
+
+impl App {
+    /// Counts a TCP connection; `None` refuses it. A trusted proxy's connections are many
+    /// clients', so they are not counted for its address.
+    pub(crate) fn admit_connection(&self, address: IpAddr) -> Option<Option<ConnectionLease>> {
+        if self.trusted_proxies.contains(&address.to_canonical()) {
+            return Some(None);
+        }
+        self.addresses.admit_connection(self.hub.now(), address.into()).map(Some)
+    }
+}
 
 /// What a request came in on.
 type Connection = (Extension<PeerAddr>, Extension<ConnectionPermit>);

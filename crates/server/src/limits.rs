@@ -88,6 +88,7 @@ impl SocketLimit {
 /// What is counted for one address.
 #[derive(Debug)]
 struct Account {
+    connections: u32,
     sockets: u32,
     connects: TokenBucket,
     messages: TokenBucket,
@@ -113,18 +114,58 @@ impl Drop for AddressLease {
     }
 }
 
+/// One TCP connection's place in its address's account; gives it back when dropped.
+#[derive(Debug)]
+pub(crate) struct ConnectionLease {
+    account: Arc<Mutex<Account>>,
+}
+
+impl Drop for ConnectionLease {
+    fn drop(&mut self) {
+        let mut account = lock(&self.account);
+        account.connections = account.connections.saturating_sub(1);
+    }
+}
+
 impl AddressBook {
     pub(crate) fn new(limits: Limits) -> Self {
         Self { limits, accounts: Mutex::default() }
     }
 
+    /// Counts a new TCP connection; `None` if the address has too many.
+    pub(crate) fn admit_connection(
+        &self,
+        now: Timestamp,
+        address: AddressKey,
+    ) -> Option<ConnectionLease> {
+        let account = self.account(now, address);
+        let mut entry = lock(&account);
+        if entry.connections >= self.limits.address_connections {
+            return None;
+        }
+        entry.connections += 1;
+        drop(entry);
+        Some(ConnectionLease { account })
+    }
+
     /// Counts a new socket; `None` if the address has too many, or opens them too fast.
     pub(crate) fn admit(&self, now: Timestamp, address: AddressKey) -> Option<AddressLease> {
+        let account = self.account(now, address);
+        let mut entry = lock(&account);
+        if entry.sockets >= self.limits.address_sockets || !entry.connects.take(now, 1) {
+            return None;
+        }
+        entry.sockets += 1;
+        drop(entry);
+        Some(AddressLease { account })
+    }
+
+    fn account(&self, now: Timestamp, address: AddressKey) -> Arc<Mutex<Account>> {
         let mut accounts = lock(&self.accounts);
         if accounts.len() >= ADDRESSES_BEFORE_SWEEP {
             accounts.retain(|_, account| {
                 let mut account = lock(account);
-                account.sockets > 0 || !account.connects.is_full(now)
+                account.connections > 0 || account.sockets > 0 || !account.connects.is_full(now)
             });
         }
         let limits = &self.limits;
@@ -133,15 +174,9 @@ impl AddressBook {
             let connects = TokenBucket::new(rate, burst, now);
             let (rate, burst) = (limits.address_messages_per_second, limits.address_message_burst);
             let messages = TokenBucket::new(rate, burst, now);
-            Arc::new(Mutex::new(Account { sockets: 0, connects, messages }))
+            Arc::new(Mutex::new(Account { connections: 0, sockets: 0, connects, messages }))
         });
-        let mut entry = lock(account);
-        if entry.sockets >= limits.address_sockets || !entry.connects.take(now, 1) {
-            return None;
-        }
-        entry.sockets += 1;
-        drop(entry);
-        Some(AddressLease { account: Arc::clone(account) })
+        Arc::clone(account)
     }
 }
 

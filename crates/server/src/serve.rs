@@ -18,7 +18,7 @@ use openstudio_units::{RoomId, Seed, Timestamp};
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use tower_service::Service as _;
 
 use crate::assets::Assets;
@@ -167,9 +167,9 @@ impl Server {
         });
         let keeper = tokio::spawn(keep_ended_rooms(ended.0, ended.1));
         let (stopping, stopped) = watch::channel(false);
-        let routes = router(app);
+        let routes = router(Arc::clone(&app));
         tokio::select! {
-            () = accept(&listener, &routes, &connections, &stopped) => {}
+            () = accept(&listener, (&app, &routes), &connections, &stopped) => {}
             () = stop => {}
         }
         drop((listener, stopped));
@@ -184,8 +184,7 @@ impl Server {
             tracing::warn!("some connections did not close in time");
         }
         timers.abort();
-        drop(routes);
-        drop(hub);
+        drop((app, routes, hub));
         // The last owner of the hub is gone unless a connection hangs, so this ends too.
         let _ = tokio::time::timeout(Duration::from_millis(500), keeper).await;
         tracing::info!("stopped");
@@ -195,7 +194,7 @@ impl Server {
 /// Accepts connections for ever.
 async fn accept(
     listener: &TcpListener,
-    routes: &Router,
+    (app, routes): (&App, &Router),
     connections: &Arc<Semaphore>,
     stopped: &watch::Receiver<bool>,
 ) {
@@ -205,6 +204,8 @@ async fn accept(
         };
         match listener.accept().await {
             Ok((stream, peer)) => {
+                let Some(lease) = app.admit_connection(peer.ip()) else { continue };
+                let permit = ConnectionPermit::new(permit, lease);
                 spawn_connection((stream, peer), routes.clone(), permit, stopped.clone());
             }
             Err(error) => {
@@ -219,14 +220,13 @@ async fn accept(
 fn spawn_connection(
     (stream, peer): (TcpStream, SocketAddr),
     routes: Router,
-    permit: OwnedSemaphorePermit,
+    permit: ConnectionPermit,
     mut stopped: watch::Receiver<bool>,
 ) {
     let _ = stream.set_nodelay(true);
-    let permit = Arc::new(permit);
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(PeerAddr(peer));
-        request.extensions_mut().insert(ConnectionPermit(Arc::clone(&permit)));
+        request.extensions_mut().insert(permit.clone());
         let mut routes = routes.clone();
         async move {
             Ok::<_, Infallible>(match routes.call(request.map(Body::new)).await {

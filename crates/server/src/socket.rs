@@ -77,19 +77,23 @@ pub(crate) async fn serve(
     };
     let end = task.run(&mut socket).await;
     drop(open);
-    if let End::Close(code, reason) = end {
-        let frame = CloseFrame { code, reason: reason.into() };
-        let farewell = async {
-            socket.send(Message::Close(Some(frame))).await?;
-            // A message that was too long is not read to its end.
-            while code != MESSAGE_TOO_BIG && socket.recv().await.is_some_and(|m| m.is_ok()) {}
-            if code == MESSAGE_TOO_BIG {
-                tokio::time::sleep(CLOSE_TIMEOUT).await;
-            }
-            Ok::<(), Error>(())
-        };
-        let _ = timeout(CLOSE_TIMEOUT, farewell).await;
+    let _ = timeout(CLOSE_TIMEOUT, part(&mut socket, end)).await;
+}
+
+/// Closes a socket as RFC 6455 §7 wants it, as far as the other side joins in.
+async fn part(socket: &mut WebSocket, end: End) -> Result<(), Error> {
+    let End::Close(code, reason) = end else {
+        // The answer to a close that came in may still wait to be written.
+        return socket.flush().await;
+    };
+    let reason = reason.into();
+    socket.send(Message::Close(Some(CloseFrame { code, reason }))).await?;
+    if code == MESSAGE_TOO_BIG {
+        // The rest of the message is not read; this gives the other side time to see why.
+        return std::future::pending().await;
     }
+    while socket.recv().await.is_some_and(|message| message.is_ok()) {}
+    Ok(())
 }
 
 /// Close code for a message above the limit (RFC 6455 §7.4.1).

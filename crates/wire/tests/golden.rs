@@ -2,6 +2,17 @@
 //! implementation can be tested with. A file changes only when the protocol does.
 //!
 //! `OPENSTUDIO_GOLDEN=write cargo test -p openstudio-wire --test golden` writes them anew.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::unwrap_in_result,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    reason = "a test fails by panicking"
+)]
 #![cfg(not(target_arch = "wasm32"))]
 
 mod support;

@@ -28,7 +28,7 @@ const WINDOW: u32 = 64;
 const IDLE: u32 = 1000;
 
 /// Limits far above what the benchmark does: it measures the relay, not the limits.
-const LIMITS: [&str; 9] = [
+const LIMITS: [&str; 10] = [
     "--socket-messages-per-second=4000000",
     "--socket-message-burst=4000000",
     "--socket-bytes-per-second=4000000000",
@@ -36,6 +36,7 @@ const LIMITS: [&str; 9] = [
     "--address-messages-per-second=4000000",
     "--address-message-burst=4000000",
     "--address-sockets=1000000",
+    "--address-connections=1000000",
     "--address-connects-per-second=1000000",
     "--address-connect-burst=1000000",
 ];
