@@ -36,6 +36,7 @@ mod relay;
 mod resume;
 mod room;
 mod rooms;
+mod seats;
 mod timer;
 mod tokens;
 

@@ -1,7 +1,7 @@
 //! Coming back: the same seat on a new socket, after a restart of the server too.
 
 use openstudio_units::{Incarnation, RoomId, Timestamp};
-use openstudio_wire::{ErrorCode, SeatGrant, ServerMessage, Token};
+use openstudio_wire::{CloseCode, ErrorCode, SeatGrant, ServerMessage, Token};
 
 use crate::entry::ended;
 use crate::output::{ConnId, Event};
@@ -118,7 +118,7 @@ impl Rooms {
             None => None,
         };
         if let Some(older) = older.filter(|older| *older != conn) {
-            self.take_over(older);
+            self.drop_connection(older, CloseCode::TakenOver);
         }
     }
 

@@ -157,7 +157,7 @@ impl Server {
     }
 
     /// Serves until `stop` completes, then tells everybody to come back and returns
-    /// within [`DRAIN_TIMEOUT`] and a little.
+    /// within a few seconds.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let Self { listener, app, connections, ended, .. } = self;
         let hub = Arc::clone(&app.hub);
