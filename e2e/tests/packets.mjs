@@ -4,11 +4,12 @@ import assert from 'node:assert/strict';
 import { launch } from '../lib/chromium.mjs';
 import { Namespace, namespaceTrouble } from '../lib/namespace.mjs';
 import { Participant } from '../lib/participant.mjs';
-import { until } from '../lib/poll.mjs';
+import { holds, until } from '../lib/poll.mjs';
 import { assertNoErrors, assertNoGaps, gather, hearAll } from '../lib/rooms.mjs';
 import { photograph, suite } from '../lib/suite.mjs';
 
 const FAILED_WITHIN_MS = 90_000;
+const FAILED_LASTS_MS = 15_000; // longer than any delay between attempts
 
 suite((scenario) => {
   scenario('dropped packets: Reconnecting…, Failed with a reason, Retry; others untouched', async (room) => {
@@ -31,6 +32,11 @@ suite((scenario) => {
       await photograph(host, 'peer-reconnecting');
       await host.showsState(lost.name, 'Failed', FAILED_WITHIN_MS);
       const said = await host.text(lost.name);
+      await holds(
+        async () => `Failed lasts until Retry; after it came: ${await host.text(lost.name)}`,
+        async () => (await host.state(lost.name)) === 'Failed',
+        FAILED_LASTS_MS,
+      );
       assert.ok(said.split('\n').some((line) => line.trim().split(' ').length >= 4), `no reason in: ${said}`);
       await photograph(host, 'peer-failed');
       await hearAll(untouched);

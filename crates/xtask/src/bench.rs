@@ -35,7 +35,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         cargo.args(["--package", "openstudio-e2e"]);
         shell::run(&mut cargo)?;
         let folder = shell::target_dir().join("release");
-        let mut bench = shell::command(folder.join("relay-bench"));
+        let mut bench = shell::command(folder.join("relay_bench"));
         bench.env("OPENSTUDIO_BIN", folder.join("openstudio"));
         bench.args(options.json.then_some("--json"));
         return shell::run(&mut bench);

@@ -25,16 +25,20 @@ pub(crate) struct Options {
 
 /// Builds what is needed, runs the tests and prints the closing line.
 pub(crate) fn run_alone(options: &Options) -> Result<ExitCode> {
-    let counts = run(options)?;
+    browsers::ensure(options.firefox)?;
+    let counts = run(options, &build()?)?;
     println!("\n{counts}");
     Ok(if counts.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Builds what is needed and runs the tests.
-pub(crate) fn run(options: &Options) -> Result<Counts> {
-    browsers::ensure(options.firefox)?;
+/// The server to test, with the client inside as it is released.
+pub(crate) fn build() -> Result<PathBuf> {
     web::build(web::Profile::Release)?;
-    let binary = run::binary(false)?;
+    run::binary(false)
+}
+
+/// Runs the tests against a server.
+pub(crate) fn run(options: &Options, binary: &Path) -> Result<Counts> {
     let (files, pattern) = choose(options.filter.as_deref())?;
     let results = shell::root().join("e2e/results");
     std::fs::create_dir_all(&results)?;

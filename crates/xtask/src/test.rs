@@ -8,6 +8,7 @@ use crate::toolchain::Toolchain;
 use crate::{browsers, e2e, shell, tidy, toolchain, wasm_tests};
 use anyhow::Result;
 use clap::Args;
+use std::path::Path;
 use std::process::{Command, ExitCode};
 
 /// Flags of `cargo xtask test`.
@@ -30,14 +31,29 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     if filter.is_none() {
         check_sources(&mut report);
     }
-    report.suite("tests", || rust_tests(filter));
+    let binary = (!options.no_browser).then(e2e::build).transpose();
+    let binary = binary.unwrap_or_else(|error| {
+        println!("  {error:#}");
+        report.suites.push(("build", Counts::check(false)));
+        None
+    });
+    report.suite("tests", || rust_tests(filter, binary.as_deref()));
     report.suite("tests as WebAssembly", || wasm_tests::run(filter));
     if filter.is_none() {
         report.suite("tests in the documentation", doc_tests);
-        report.suite("documentation", documentation);
+        report.suite("documentation", || {
+            let mut cargo = shell::cargo();
+            cargo.args(["doc", "--locked", "--workspace"]);
+            document(cargo)
+        });
+        report.suite("documentation of the client", || {
+            let mut cargo = toolchain::find()?.cargo("doc");
+            cargo.args(["--package", "openstudio-web"]);
+            document(cargo)
+        });
     }
-    if !options.no_browser {
-        report.suite("browsers", || e2e::run(&options.browser));
+    if let Some(binary) = &binary {
+        report.suite("browsers", || e2e::run(&options.browser, binary));
     }
     Ok(report.close())
 }
@@ -92,8 +108,10 @@ fn check(command: &mut Command) -> Result<Counts> {
     Ok(Counts::check(shell::status(command)?.success()))
 }
 
-fn rust_tests(filter: Option<&str>) -> Result<Counts> {
+/// Process tests use `binary`, or build one without the client themselves.
+fn rust_tests(filter: Option<&str>, binary: Option<&Path>) -> Result<Counts> {
     let mut cargo = shell::cargo();
+    cargo.envs(binary.map(|binary| ("OPENSTUDIO_BIN", binary)));
     if shell::find_program("cargo-nextest").is_some() {
         cargo.args(["nextest", "run", "--locked", "--workspace", "--no-fail-fast"]);
         cargo.args(["--status-level=fail", "--no-tests=pass"]);
@@ -113,8 +131,8 @@ fn counted(command: &mut Command) -> Result<Counts> {
     Ok(Counts::of_rust(&text).or_failed(status.success()))
 }
 
-fn documentation() -> Result<Counts> {
-    let mut cargo = shell::cargo();
-    cargo.args(["doc", "--locked", "--workspace", "--no-deps", "--document-private-items"]);
-    check(cargo.arg("--quiet").env("RUSTDOCFLAGS", "-Dwarnings"))
+/// Runs `cargo doc`; a warning is a failure.
+fn document(mut cargo: Command) -> Result<Counts> {
+    cargo.args(["--no-deps", "--document-private-items", "--quiet"]);
+    check(cargo.env("RUSTDOCFLAGS", "-Dwarnings"))
 }
