@@ -92,7 +92,7 @@ fn refused(code: ErrorCode, message: &str) -> Notice {
     let warn = |text: &str, remedy| Notice::new(Tone::Warning, text, remedy);
     match code {
         ErrorCode::RoomNotFound => warn(
-            "There is no such session, or it is over. Ask for a new link, or start a session of your own.",
+            "This session does not exist, or it has ended. Ask for a new link, or start a session of your own.",
             Some(Remedy::StartAnew),
         ),
         ErrorCode::RoomEnded => warn(

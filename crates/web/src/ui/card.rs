@@ -34,11 +34,6 @@ pub(crate) fn ParticipantCard(first: Card, view: View, wishes: Wishes) -> impl I
                         {me.then(|| view! { <span class="you">"you"</span> })}
                     </p>
                 </div>
-                {move || card.with(|card| card.microphone.label().map(|label| {
-                    let absent = card.microphone == MicrophoneMark::Absent;
-                    let class = if absent { "mark is-absent" } else { "mark" };
-                    view! { <p class=class><Icon picture=Picture::MicrophoneOff/><span>{label}</span></p> }
-                }))}
             </div>
             <Connection card wishes/>
             <Meter name peer wishes/>
@@ -52,11 +47,17 @@ fn Connection(card: Memo<Card>, wishes: Wishes) -> impl IntoView {
     let peer = card.with_untracked(|card| card.peer);
     let status = Memo::new(move |_| card.with(|card| card.status));
     let reason = Memo::new(move |_| card.with(|card| card.reason.clone()));
+    let microphone = Memo::new(move |_| card.with(|card| card.microphone));
     let away = Memo::new(move |_| card.with(|card| card.signalling_away));
     view! {
         <div class="connection">
             {move || status.get().map(|status| view! { <p class="status">{status.label()}</p> })}
             {move || away.get().then(|| view! { <p class="aside">"signalling away"</p> })}
+            {move || microphone.get().label().map(|label| {
+                let absent = microphone.get() == MicrophoneMark::Absent;
+                let class = if absent { "silent is-absent" } else { "silent" };
+                view! { <p class=class><Icon picture=Picture::MicrophoneOff/><span>{label}</span></p> }
+            })}
             {move || reason.get().map(|reason| view! { <p class="reason">{reason}</p> })}
             {move || (status.get() == Some(Status::Failed)).then(|| view! {
                 <button type="button" class="secondary" on:click=move |_| wishes.send(Wish::Retry(peer))>

@@ -38,7 +38,7 @@ pub(crate) fn EndSessionButton(view: View, wishes: Wishes) -> impl IntoView {
                 <p>"All participants are disconnected, and the link stops working."</p>
                 <div class="dialog-keys">
                     <button type="button" class="secondary" on:click=move |_| close()>"Cancel"</button>
-                    <button type="button" class="key leave" on:click=end>"End session"</button>
+                    <button type="button" class="key leave for-all" on:click=end>"End session"</button>
                 </div>
             </dialog>
         </Show>
