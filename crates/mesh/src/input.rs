@@ -79,6 +79,12 @@ pub enum Input {
         /// Where.
         pc: PcId,
     },
+    /// This side's seat has another incarnation: it was given up by the room meanwhile,
+    /// and everybody closed their links to it.
+    IncarnationChanged {
+        /// The present one.
+        incarnation: Incarnation,
+    },
     /// The person pressed *Retry* for one participant.
     RetryRequested {
         /// For whom.

@@ -26,7 +26,8 @@
 //!
 //! A driver reports *exactly one* [`Input::Completed`] for every [`OpId`] that it was
 //! given, in any order and however late, success or failure, and never calls back into
-//! the mesh from inside step 3. Beyond that it follows four rules which the platforms
+//! the mesh from inside step 3. Operations of a peer connection that was closed may stay
+//! without one: a browser leaves their promises pending for ever. Beyond that it follows four rules which the platforms
 //! do not share by themselves:
 //!
 //! - [`Command::CreatePeerConnection`] with `offers` adds the fixed set of transceivers

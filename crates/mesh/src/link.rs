@@ -58,6 +58,8 @@ pub(crate) struct PeerLink {
     offer_requests: u32,
     /// Candidates that came before the offer of their generation, or instead of it.
     early: signals::EarlyCandidates,
+    /// When a request of the counterpart was last followed.
+    asked_at: Option<Timestamp>,
     /// The last generation that was answered with `stale`.
     told_stale: Option<Generation>,
     closed_on_purpose: bool,
@@ -86,6 +88,7 @@ impl PeerLink {
             offer_due: None,
             offer_requests: 0,
             early: signals::EarlyCandidates::default(),
+            asked_at: None,
             told_stale: None,
             closed_on_purpose: false,
             ever_connected: false,
@@ -127,7 +130,7 @@ impl PeerLink {
     }
 
     pub(crate) fn holds_slot(&self) -> bool {
-        self.setup == Setup::Granted
+        self.setup == Setup::Granted && self.info.present && self.recovery.pending().is_none()
     }
 
     /// Whether the link waits for a slot and could use one.
@@ -218,11 +221,19 @@ impl PeerLink {
         self.on_reachability(ctx);
     }
 
+    /// This side's seat is another one: nothing of the old link counts.
+    pub(crate) fn on_local_incarnation(&mut self, ctx: &mut Context<'_>, local: Incarnation) {
+        self.local_incarnation = local;
+        self.begin_anew(ctx);
+        self.publish(ctx);
+    }
+
     /// Compares whether the peer can be reached with what it was.
     pub(crate) fn on_reachability(&mut self, ctx: &mut Context<'_>) {
         let reachable = self.is_reachable(ctx);
         if reachable && !self.was_reachable {
             self.revive(ctx);
+            self.offer_requests = 0;
             if self.connection.is_none() && self.polite && !self.closed_on_purpose {
                 self.offer_due = Some(ctx.now);
             }
@@ -325,7 +336,11 @@ impl PeerLink {
             PeerConnectionState::Connected => {
                 self.ever_connected = true;
                 self.setup = Setup::Idle;
-                self.recovery.on_sound(ctx.now);
+                // Connected is not audible: who has a microphone must be heard first.
+                self.recovery.on_connected();
+                if !self.info.sends_audio {
+                    self.recovery.on_sound(ctx.now);
+                }
             }
             PeerConnectionState::Disconnected => self.on_trouble(ctx, Trouble::IceDisconnected),
             PeerConnectionState::Failed | PeerConnectionState::Closed => {
@@ -492,7 +507,7 @@ impl PeerLink {
     /// Makes a peer connection. `offers`: it is to make the first offer.
     fn connect(&mut self, ctx: &mut Context<'_>, offers: bool, relay_only: bool) {
         let pc = ctx.out.next_pc(ctx.peer);
-        let op = ctx.out.next_op(ctx.peer);
+        let op = ctx.out.next_op(ctx.peer, pc);
         let mut connection = Connection::new(ctx, pc, op, self.polite);
         connection.relay_only = relay_only;
         if self.recovery.is_attempting() {
@@ -517,12 +532,13 @@ impl PeerLink {
         }
     }
 
-    /// The peer's page is a new one: nothing of the old link counts.
+    /// One of the two pages or seats is a new one: nothing of the old link counts.
     fn begin_anew(&mut self, ctx: &mut Context<'_>) {
         self.close(ctx);
         self.generation = Generation::first(self.local_incarnation, self.info.incarnation);
         self.recovery.reset();
         self.early = signals::EarlyCandidates::default();
+        self.asked_at = None;
         self.told_stale = None;
         self.closed_on_purpose = false;
         self.ever_connected = false;

@@ -137,6 +137,10 @@ impl Mesh {
             Input::RemoteTrackAdded { pc } => {
                 self.with_pc(now, pc, |link, ctx| link.on_track(ctx, pc))
             }
+            Input::IncarnationChanged { incarnation } => {
+                self.incarnation = incarnation;
+                self.for_each(now, |link, ctx| link.on_local_incarnation(ctx, incarnation));
+            }
             Input::RetryRequested { peer } => {
                 self.with_owner(now, Some(peer), PeerLink::on_retry);
             }

@@ -517,6 +517,65 @@ fn a_refused_description_is_recreated_and_then_given_up() {
     assert!(world.tally.requests >= 3);
 }
 
+/// Nothing is ever heard: that is three attempts, not one every few seconds for ever.
+#[test]
+fn regression_a_link_that_stays_silent_is_given_up_and_heals_when_packets_come() {
+    for seed in 0..5 {
+        let mut world = World::pair(seed);
+        world.mute_wire = true;
+        world.join_all();
+        world.run_for(300 * SECOND);
+        assert!(world.tally.peer_connections <= 2 * 4, "{:?}", world.tally);
+        for n in [0, 1] {
+            assert_eq!(world.state(n, 1 - n), Some(ConnectionState::FailedPermanent));
+        }
+        world.mute_wire = false;
+        world.run_until(10 * SECOND, World::all_connected);
+    }
+}
+
+/// The room gave the seat up, and gave another incarnation when its owner came back.
+#[test]
+fn regression_a_seat_that_returns_with_another_incarnation_is_connected_again() {
+    for away in [0, 1] {
+        let mut world = World::new(away as u64, 3);
+        world.join_all();
+        world.run_until(3 * SECOND, World::all_connected);
+        let peer = world.nodes[away].id;
+        world.input(away, Input::SignallingChanged { up: false });
+        for other in (0..3).filter(|other| *other != away) {
+            world.input(other, Input::PeerLeft { peer });
+        }
+        world.run_for(20 * SECOND);
+        let incarnation = Incarnation(50);
+        world.nodes[away].incarnation = incarnation;
+        world.input(away, Input::IncarnationChanged { incarnation });
+        world.input(away, Input::SignallingChanged { up: true });
+        for other in (0..3).filter(|other| *other != away) {
+            world.introduce(other, away);
+        }
+        world.run_until(3 * SECOND, World::all_connected);
+    }
+}
+
+#[test]
+fn a_hostile_counterpart_cannot_use_up_peer_connections_or_make_a_storm() {
+    let mut world = World::pair(3);
+    world.join_all();
+    world.run_until(3 * SECOND, World::all_connected);
+    let (made, sent) = (world.tally.peer_connections, world.tally.offers);
+    let from = world.nodes[0].id;
+    let mut generation = first_generation(&world);
+    for _ in 0..1000 {
+        generation = generation.next();
+        let signal = Signal::RequestOffer { generation, kind: OfferKind::Any, relay_only: false };
+        world.input(1, Input::SignalReceived { from, signal });
+        world.run_for(SECOND / 200);
+    }
+    assert!(world.tally.peer_connections - made <= 16, "in 5 s: {:?}", world.tally);
+    assert!(world.tally.offers - sent <= 16, "in 5 s: {:?}", world.tally);
+}
+
 /// Media flow while a renegotiation is never answered: the link must not swing between
 /// *failed* and *connected* for ever.
 #[test]

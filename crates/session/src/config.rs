@@ -15,6 +15,8 @@ pub struct SessionConfig {
     pub heartbeat_interval: Duration,
     /// How long the server may stay silent after a `ping`.
     pub heartbeat_timeout: Duration,
+    /// The same, when the network has changed under the socket.
+    pub probe_timeout: Duration,
     /// The largest delay before the first attempt to come back; doubles with each.
     pub retry_base: Duration,
     /// The largest delay before any attempt to come back.
@@ -36,6 +38,7 @@ impl Default for SessionConfig {
             connect_timeout: Duration::from_secs(8),
             heartbeat_interval: Duration::from_secs(10),
             heartbeat_timeout: Duration::from_secs(5),
+            probe_timeout: Duration::from_secs(2),
             retry_base: Duration::from_millis(500),
             retry_cap: Duration::from_secs(8),
             room_lookups: 3,

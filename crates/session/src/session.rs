@@ -45,6 +45,8 @@ pub struct Session {
     signalling: SignallingState,
     socket: Socket,
     seat: Option<Seat>,
+    /// Of the seat that was held last.
+    incarnation: Option<Incarnation>,
     roster: Roster,
     mesh: Option<Mesh>,
     has_microphone: bool,
@@ -72,6 +74,7 @@ impl Session {
             signalling: SignallingState::Idle,
             socket: Socket::new(seed.fork("socket").rng()),
             seat: None,
+            incarnation: None,
             roster: Roster::default(),
             mesh: None,
             has_microphone: false,
@@ -144,7 +147,13 @@ impl Session {
                 self.perform(now, action);
                 self.feed_mesh(now, mesh::Input::NetworkOnline);
             }
-            Input::Mesh(input) => self.feed_mesh(now, input),
+            Input::Mesh(input) => {
+                if input == mesh::Input::NetworkChanged {
+                    let action = self.socket.probe(now, &self.config);
+                    self.perform(now, action);
+                }
+                self.feed_mesh(now, input);
+            }
         }
         self.drain_mesh();
     }
@@ -277,6 +286,8 @@ impl Session {
 
     fn on_lost(&mut self, now: Timestamp) {
         self.lookup_at = None;
+        // Who is missing may be there all the same: the next snapshot tells.
+        self.rebuild_due = None;
         self.set_signalling(SignallingState::Reconnecting);
         self.feed_mesh(now, mesh::Input::SignallingChanged { up: false });
     }
@@ -364,8 +375,12 @@ impl Session {
     fn on_seat(&mut self, now: Timestamp, me: PeerId, room: RoomId, grant: SeatGrant) {
         let SeatGrant { role, token, incarnation, ice } = grant;
         self.me = me;
+        let renewed = self.incarnation.replace(incarnation) != Some(incarnation);
         self.seat = Some(Seat { room, role, token: token.clone() });
         self.event(Event::SeatToken(token));
+        if renewed {
+            self.feed_mesh(now, mesh::Input::IncarnationChanged { incarnation });
+        }
         self.ensure_mesh(now, incarnation);
         self.on_ice(now, ice);
     }
@@ -401,13 +416,22 @@ impl Session {
         self.socket.on_ready(now, &self.config);
         self.set_signalling(SignallingState::Ready);
         self.event(Event::Entered { room, me: self.me, role });
-        if self.has_microphone {
-            self.send(&ClientMessage::Microphone { available: true });
-        }
-        if self.muted {
-            self.send(&ClientMessage::Mute { peer_id: None, muted: true });
-        }
+        self.announce();
         self.feed_mesh(now, mesh::Input::SignallingChanged { up: true });
+    }
+
+    /// Tells what the room does not know of this participant, or knows wrongly: it may
+    /// have changed while there was no socket.
+    fn announce(&mut self) {
+        let told = self.roster.iter().find(|participant| participant.peer_id == self.me);
+        let told = told.map(|me| (me.microphone, me.muted));
+        let (available, muted) = (self.has_microphone, self.muted);
+        if told.is_none_or(|(told, _)| told != available) {
+            self.send(&ClientMessage::Microphone { available });
+        }
+        if told.is_none_or(|(_, told)| told != muted) {
+            self.send(&ClientMessage::Mute { peer_id: None, muted });
+        }
     }
 
     fn on_error(

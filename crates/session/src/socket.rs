@@ -106,8 +106,17 @@ impl Socket {
     pub(crate) fn on_online(&mut self, now: Timestamp, config: &SessionConfig) -> Option<Action> {
         match self.state {
             State::Waiting { .. } => Some(self.open(now, config)),
-            State::Closed | State::Entering { .. } | State::Ready { .. } => None,
+            State::Ready { .. } => self.probe(now, config),
+            State::Closed | State::Entering { .. } => None,
         }
+    }
+
+    /// The network changed: a socket of the old one says nothing, and does not close.
+    pub(crate) fn probe(&mut self, now: Timestamp, config: &SessionConfig) -> Option<Action> {
+        let State::Ready { socket, pinged: false, .. } = self.state else { return None };
+        let ping_due = now + config.probe_timeout;
+        self.state = State::Ready { socket, ping_due, pinged: true };
+        Some(Action::Ping(socket))
     }
 
     /// Returns whether it was the one that is awaited.

@@ -223,7 +223,7 @@ fn a_microphone_and_a_mute_from_before_the_seat_are_announced_with_it() {
         room_id: room(),
         seat: grant(Role::Caller, "t"),
         seq: 1,
-        participants: vec![Participant { peer_id: me, ..seat(1) }],
+        participants: vec![Participant { peer_id: me, microphone: false, ..seat(1) }],
     });
     assert_eq!(client.take_sent(), ["microphone", "mute"]);
 }
@@ -250,11 +250,12 @@ fn a_broken_socket_resumes_with_the_newest_token_and_touches_no_peer_connection(
         room_id: room(),
         seat: grant(Role::Caller, "third"),
     });
+    let mine = Participant { peer_id: me, microphone: false, ..seat(200) };
     client.says(ServerMessage::Snapshot {
         room_id: room(),
         seq: 3,
         complete: true,
-        participants: vec![seat(1), seat(250), Participant { peer_id: me, ..seat(200) }],
+        participants: vec![seat(1), seat(250), mine],
     });
     assert_eq!(client.signalling(), Some(SignallingState::Ready));
     assert!(client.take_sent().contains(&"microphone"), "it is announced again");
@@ -306,6 +307,74 @@ fn a_server_that_never_completes_its_snapshot_does_not_keep_ghosts_for_ever() {
         }
     }
     assert!(client.session.links().is_empty());
+}
+
+/// Opens the next socket and resumes with this incarnation and these seats.
+fn come_back(client: &mut Client, incarnation: u32, others: &[u8]) {
+    while client.socket.is_none() {
+        client.wait();
+    }
+    client.open();
+    client.take_sent();
+    let me = client.session.me().unwrap();
+    client.says(ServerMessage::Resumed {
+        peer_id: me,
+        room_id: room(),
+        seat: SeatGrant { incarnation: Incarnation(incarnation), ..grant(Role::Caller, "t") },
+    });
+    let mut participants: Vec<_> = others.iter().map(|n| seat(*n)).collect();
+    participants.push(Participant { peer_id: me, microphone: true, muted: true, ..seat(200) });
+    client.says(ServerMessage::Snapshot { room_id: room(), seq: 90, complete: true, participants });
+}
+
+#[test]
+fn regression_a_seat_with_another_incarnation_begins_its_links_anew() {
+    let mut client = Client::in_room(&[1]);
+    let before = client.session.links()[0].generation;
+    client.loses_socket(None);
+    come_back(&mut client, 9, &[1]);
+    assert!(client.session.links()[0].generation > before);
+}
+
+#[test]
+fn regression_what_changed_while_there_was_no_socket_is_told_both_ways() {
+    let mut client = Client::in_room(&[1]);
+    client.input(Input::SetMicrophone(true));
+    client.input(Input::SetMuted(true));
+    client.loses_socket(None);
+    client.input(Input::SetMicrophone(false));
+    client.input(Input::SetMuted(false));
+    come_back(&mut client, 1, &[1]);
+    let told = [
+        ClientMessage::Microphone { available: false },
+        ClientMessage::Mute { peer_id: None, muted: false },
+    ];
+    assert_eq!(client.sent, told);
+}
+
+#[test]
+fn regression_a_lost_socket_stops_the_clock_that_drops_the_missing() {
+    let mut client = Client::in_room(&[1]);
+    let me = client.session.me().unwrap();
+    let participants = vec![Participant { peer_id: me, ..seat(200) }];
+    client.says(ServerMessage::Snapshot { room_id: room(), seq: 1, complete: false, participants });
+    client.loses_socket(None);
+    client.now = client.now + Duration::from_secs(120);
+    client.session.handle_timeout(client.now);
+    client.drain();
+    assert_eq!(client.session.links().len(), 1, "the link may be sound");
+}
+
+#[test]
+fn a_changed_network_makes_the_session_look_at_its_socket_at_once() {
+    let mut client = Client::in_room(&[1]);
+    client.take_sent();
+    client.input(Input::Mesh(MeshInput::NetworkChanged));
+    assert!(client.take_sent().contains(&"ping"));
+    client.wait();
+    while client.signalling() == Some(SignallingState::Ready) {
+        assert!(client.wait() <= Duration::from_secs(2));
+    }
 }
 
 #[test]

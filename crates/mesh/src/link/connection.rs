@@ -164,7 +164,7 @@ impl Connection {
         sdp: String,
     ) -> Vec<Wish> {
         let mut wishes = Vec::new();
-        let actions = self.negotiation.on_remote_offer(offer, sdp);
+        let actions = self.negotiation.on_remote_offer(ctx.now, offer, sdp);
         self.perform_all(ctx, actions, &mut wishes);
         wishes
     }
@@ -285,7 +285,7 @@ impl Connection {
         if !self.operations.is_ready() {
             return;
         }
-        let op = ctx.out.next_op(ctx.peer);
+        let op = ctx.out.next_op(ctx.peer, self.pc);
         let due = ctx.now + ctx.config.operation_timeout;
         if let Some(command) = self.operations.next(op, due) {
             ctx.out.command(command);

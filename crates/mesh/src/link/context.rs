@@ -24,7 +24,7 @@ pub(crate) struct Outbox {
     queue: VecDeque<Output>,
     last_op: u64,
     last_pc: u64,
-    ops: BTreeMap<OpId, PeerId>,
+    ops: BTreeMap<OpId, (PeerId, PcId)>,
     pcs: BTreeMap<PcId, PeerId>,
 }
 
@@ -36,6 +36,7 @@ impl Outbox {
     pub(crate) fn command(&mut self, command: Command) {
         if let Command::ClosePeerConnection { pc } = command {
             self.pcs.remove(&pc);
+            self.ops.retain(|_, (_, of)| *of != pc);
         }
         self.queue.push_back(Output::Command(command));
     }
@@ -44,10 +45,10 @@ impl Outbox {
         self.queue.push_back(Output::Event(event));
     }
 
-    pub(crate) fn next_op(&mut self, peer: PeerId) -> OpId {
+    pub(crate) fn next_op(&mut self, peer: PeerId, pc: PcId) -> OpId {
         self.last_op = self.last_op.saturating_add(1);
         let op = OpId(self.last_op);
-        self.ops.insert(op, peer);
+        self.ops.insert(op, (peer, pc));
         op
     }
 
@@ -60,7 +61,7 @@ impl Outbox {
 
     /// Whose operation completed. Each is asked for once.
     pub(crate) fn take_op(&mut self, op: OpId) -> Option<PeerId> {
-        self.ops.remove(&op)
+        self.ops.remove(&op).map(|(peer, _)| peer)
     }
 
     pub(crate) fn owner(&self, pc: PcId) -> Option<PeerId> {
@@ -69,7 +70,6 @@ impl Outbox {
 
     /// Drops what is queued for a peer that left, but for the closing of its connection.
     pub(crate) fn forget(&mut self, peer: PeerId) {
-        self.ops.retain(|_, owner| *owner != peer);
         let pcs = &self.pcs;
         self.queue.retain(|output| match output {
             Output::Command(Command::SendSignal { to, .. }) => *to != peer,

@@ -103,6 +103,9 @@ impl Health {
         } else {
             self.stalled = self.stalled.saturating_add(1);
         }
+        if progressed && self.level == HealthLevel::Lost {
+            return Verdict { progressed, level: self.set_level(HealthLevel::Good) };
+        }
         let measured = Self::measured(sample);
         Verdict { progressed, level: measured.and_then(|level| self.settle(level)) }
     }
@@ -154,7 +157,7 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn at(seconds: u64) -> Timestamp {
-        Timestamp::from_millis(seconds * 1000)
+        Timestamp::from_millis(seconds.saturating_mul(1000))
     }
 
     fn sample(progress: u64, loss: f64) -> StatsSample {

@@ -10,11 +10,17 @@
 //! Invariants: at most one of our offers is out; an answer is applied only to the offer
 //! that it names; an offer is never ignored by the polite side.
 
+use std::time::Duration;
+
 use openstudio_units::{OfferId, Timestamp};
 
 use crate::config::MeshConfig;
 use crate::input::DescriptionKind;
 use crate::output::Trouble;
+
+/// How often a doubled offer is answered again: an answer and its candidates are larger
+/// than the means of a hostile peer to ask for them.
+const ANSWER_INTERVAL: Duration = Duration::from_millis(900);
 
 /// What the link is to do, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +90,8 @@ pub(crate) struct Negotiation {
     has_remote: bool,
     /// The newest remote offer that was taken, and the answer to it once it is there.
     last_remote: Option<(OfferId, Option<String>)>,
+    /// When an answer was last sent again.
+    answered_again: Option<Timestamp>,
 }
 
 impl Negotiation {
@@ -96,6 +104,7 @@ impl Negotiation {
             needed: false,
             has_remote: false,
             last_remote: None,
+            answered_again: None,
         }
     }
 
@@ -212,11 +221,17 @@ impl Negotiation {
         }
     }
 
-    pub(crate) fn on_remote_offer(&mut self, offer: Option<OfferId>, sdp: String) -> Vec<Action> {
+    pub(crate) fn on_remote_offer(
+        &mut self,
+        now: Timestamp,
+        offer: Option<OfferId>,
+        sdp: String,
+    ) -> Vec<Action> {
         let offer = offer.unwrap_or_else(|| self.uncounted_offer());
         if let Some((last, answer)) = &self.last_remote {
             if *last == offer {
-                return self.repeat_answer(offer, answer.clone());
+                let answer = answer.clone();
+                return self.repeat_answer(now, offer, answer);
             }
             if offer < *last {
                 return Vec::new();
@@ -293,9 +308,19 @@ impl Negotiation {
         Action::SetRemote { kind: DescriptionKind::Offer, sdp: remote.sdp }
     }
 
-    fn repeat_answer(&self, offer: OfferId, answer: Option<String>) -> Vec<Action> {
-        let kind = DescriptionKind::Answer;
-        answer.map(|sdp| Action::Send { kind, offer, sdp, again: true }).into_iter().collect()
+    /// Answers a doubled offer again, but not more often than an honest peer would need.
+    fn repeat_answer(
+        &mut self,
+        now: Timestamp,
+        offer: OfferId,
+        answer: Option<String>,
+    ) -> Vec<Action> {
+        if self.answered_again.is_some_and(|at| now.since(at) < ANSWER_INTERVAL) {
+            return Vec::new();
+        }
+        let Some(sdp) = answer else { return Vec::new() };
+        self.answered_again = Some(now);
+        vec![Action::Send { kind: DescriptionKind::Answer, offer, sdp, again: true }]
     }
 
     fn take_needed(&mut self) -> Option<Action> {
@@ -338,7 +363,7 @@ mod tests {
     fn the_polite_side_swallows_negotiation_needed_before_it_has_a_remote_description() {
         let mut negotiation = Negotiation::new(true);
         assert_eq!(negotiation.on_needed(), None);
-        negotiation.on_remote_offer(Some(OfferId(1)), "offer".into());
+        negotiation.on_remote_offer(NOW, Some(OfferId(1)), "offer".into());
         negotiation.on_remote_set();
         local(&mut negotiation, DescriptionKind::Answer);
         assert!(negotiation.is_settled());
@@ -347,10 +372,10 @@ mod tests {
 
     #[test]
     fn the_impolite_side_ignores_a_colliding_offer_and_the_polite_side_yields() {
-        let ignored = offering(false).on_remote_offer(Some(OfferId(2)), "offer".into());
+        let ignored = offering(false).on_remote_offer(NOW, Some(OfferId(2)), "offer".into());
         assert_eq!(ignored, [Action::Ignored { offer: OfferId(2) }]);
         let mut polite = offering(true);
-        let yielded = polite.on_remote_offer(Some(OfferId(1)), "offer".into());
+        let yielded = polite.on_remote_offer(NOW, Some(OfferId(1)), "offer".into());
         let apply = Action::SetRemote { kind: DescriptionKind::Offer, sdp: "offer".into() };
         assert_eq!(yielded, [Action::Withdrawn { offer: OfferId(2) }, apply]);
     }
@@ -360,7 +385,7 @@ mod tests {
         let mut polite = Negotiation::new(true);
         polite.has_remote = true;
         polite.on_needed();
-        assert!(polite.on_remote_offer(Some(OfferId(3)), "offer".into()).is_empty());
+        assert!(polite.on_remote_offer(NOW, Some(OfferId(3)), "offer".into()).is_empty());
         let actions = local(&mut polite, DescriptionKind::Offer);
         let apply = Action::SetRemote { kind: DescriptionKind::Offer, sdp: "offer".into() };
         assert_eq!(actions, [Action::Withdrawn { offer: OfferId(2) }, apply]);
@@ -371,7 +396,7 @@ mod tests {
         let mut impolite = offering(false);
         let answer = impolite.on_remote_answer(Some(OfferId(1)), "answer".into());
         assert!(answer.is_some());
-        assert!(impolite.on_remote_offer(Some(OfferId(2)), "offer".into()).is_empty());
+        assert!(impolite.on_remote_offer(NOW, Some(OfferId(2)), "offer".into()).is_empty());
         let actions = impolite.on_remote_set();
         let apply = Action::SetRemote { kind: DescriptionKind::Offer, sdp: "offer".into() };
         assert!(actions.contains(&apply), "{actions:?}");
@@ -404,11 +429,11 @@ mod tests {
     #[test]
     fn a_doubled_offer_repeats_the_answer_and_sets_nothing() {
         let mut polite = Negotiation::new(true);
-        polite.on_remote_offer(Some(OfferId(1)), "offer".into());
-        assert!(polite.on_remote_offer(Some(OfferId(1)), "offer".into()).is_empty());
+        polite.on_remote_offer(NOW, Some(OfferId(1)), "offer".into());
+        assert!(polite.on_remote_offer(NOW, Some(OfferId(1)), "offer".into()).is_empty());
         polite.on_remote_set();
         local(&mut polite, DescriptionKind::Answer);
-        let actions = polite.on_remote_offer(Some(OfferId(1)), "offer".into());
+        let actions = polite.on_remote_offer(NOW, Some(OfferId(1)), "offer".into());
         let repeat = Action::Send {
             kind: DescriptionKind::Answer,
             offer: OfferId(1),

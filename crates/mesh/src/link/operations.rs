@@ -14,6 +14,10 @@ use crate::input::DescriptionKind;
 use crate::output::{Command, OpId, PcId};
 use crate::signal::IceCandidate;
 
+/// How many operations may wait before candidates are dropped: twice what an honest
+/// peer gathers.
+const MAX_QUEUED: usize = 128;
+
 /// Something to be done on a peer connection.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Operation {
@@ -71,8 +75,13 @@ impl Operations {
         }
     }
 
-    /// Queues an operation. A look at the statistics that waits already serves for both.
+    /// Queues an operation. A look at the statistics that waits already serves for both;
+    /// candidates beyond [`MAX_QUEUED`] are dropped.
     pub(crate) fn push(&mut self, operation: Operation) {
+        let is_candidate = matches!(operation, Operation::AddCandidate(_));
+        if is_candidate && self.queue.len() >= MAX_QUEUED {
+            return;
+        }
         let is_sample = |queued: &Operation| matches!(queued, Operation::Sample { .. });
         if is_sample(&operation) && self.queue.iter().any(is_sample) {
             return;
@@ -133,6 +142,21 @@ mod tests {
         assert!(operations.next(OpId(2), DUE).is_some());
         assert_eq!(operations.complete(OpId(1)), None);
         assert_eq!(operations.complete(OpId(2)), Some(OperationKind::SetLocal));
+    }
+
+    #[test]
+    fn candidates_do_not_pile_up_without_a_bound() {
+        let mut operations = Operations::new(PcId(1), OpId(1), DUE);
+        for n in 0..10_000 {
+            let candidate = format!("candidate:{n}");
+            operations.push(Operation::AddCandidate(IceCandidate {
+                candidate,
+                sdp_mid: None,
+                sdp_m_line_index: None,
+                username_fragment: None,
+            }));
+        }
+        assert_eq!(operations.queue.len(), MAX_QUEUED);
     }
 
     #[test]

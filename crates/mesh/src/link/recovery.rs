@@ -158,9 +158,15 @@ impl Recovery {
 
     /// The link is sound: connected, and heard if there is anything to hear.
     pub(crate) fn on_sound(&mut self, now: Timestamp) {
-        if self.sound_since.is_none() {
+        self.on_connected();
+        if self.state == State::Calm && self.sound_since.is_none() {
             self.sound_since = Some(now);
         }
+    }
+
+    /// The link is connected. Earlier attempts still count: it may be a link that nobody
+    /// hears.
+    pub(crate) fn on_connected(&mut self) {
         let heals = match self.state {
             State::Pending { heals, .. } => heals,
             State::GaveUp => self.trouble.as_ref().is_none_or(heals_with_media),

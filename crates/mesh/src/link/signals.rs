@@ -3,6 +3,8 @@
 //! First the generation decides whether a signal belongs to the past, the present or the
 //! next peer connection; only then is its content looked at.
 
+use std::time::Duration;
+
 use openstudio_units::{Generation, OfferId};
 
 use super::context::Context;
@@ -10,6 +12,10 @@ use super::recovery::Step;
 use super::trickle::MAX_CANDIDATES;
 use super::{PeerLink, Setup};
 use crate::signal::{IceCandidate, OfferKind, Signal};
+
+/// How often requests of a counterpart are followed. An honest one waits at least
+/// [`MeshConfig::offer_timeout`](crate::MeshConfig) or a delay of the ladder between two.
+const REQUEST_INTERVAL: Duration = Duration::from_millis(900);
 
 /// Candidates of generations whose offer has not come.
 ///
@@ -120,6 +126,7 @@ impl PeerLink {
         self.close(ctx);
         self.generation = generation;
         self.setup = Setup::Idle;
+        self.offer_requests = 0;
         self.join_attempt(ctx, Step::Recreate);
         self.connect(ctx, false, relay_only);
         let early = self.early.take(generation);
@@ -182,11 +189,19 @@ impl PeerLink {
         let step = if relay_only { Step::RecreateRelayOnly } else { Step::Recreate };
         match (self.age(Some(generation)), kind) {
             (Age::Past, _) => self.drop_signal(ctx, Some(generation)),
+            // Each request costs this side more than the counterpart, who may be hostile.
+            _ if self.asked_at.is_some_and(|at| ctx.now.since(at) < REQUEST_INTERVAL) => {
+                self.dropped_signals = self.dropped_signals.saturating_add(1);
+            }
             (Age::Next, _) => {
+                self.asked_at = Some(ctx.now);
                 self.recovery.on_asked(ctx.now, ctx.config, step);
                 self.recreate(ctx, generation, relay_only);
             }
-            (Age::Present, kind) => self.on_present_request(ctx, kind, relay_only),
+            (Age::Present, kind) => {
+                self.asked_at = Some(ctx.now);
+                self.on_present_request(ctx, kind, relay_only);
+            }
         }
     }
 
@@ -227,6 +242,7 @@ impl PeerLink {
         if self.polite {
             self.close(ctx);
             self.generation = generation;
+            self.offer_requests = 0;
             self.offer_due = Some(ctx.now);
         } else {
             self.recovery.on_asked(ctx.now, ctx.config, Step::Recreate);

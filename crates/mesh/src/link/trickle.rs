@@ -17,8 +17,8 @@ use crate::signal::IceCandidate;
 /// families gathers about thirty.
 pub(crate) const MAX_CANDIDATES: usize = 64;
 
-/// How many ignored rounds are remembered: only those whose candidates may be under way.
-const MAX_IGNORED: usize = 4;
+/// How many rounds that are over are remembered: those whose candidates may be under way.
+const MAX_OVER: usize = 8;
 
 /// Candidates to send, with the round in which they were gathered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +40,8 @@ pub(crate) struct Trickle {
     flush_at: Option<Timestamp>,
     /// The round whose remote description was applied last.
     remote_round: Option<OfferId>,
-    ignored: Vec<OfferId>,
+    /// Rounds that were ignored or followed by another.
+    over: Vec<OfferId>,
     queued: Vec<(Option<OfferId>, IceCandidate)>,
 }
 
@@ -81,6 +82,12 @@ impl Trickle {
         let Some(candidate) = candidate else {
             return if self.holding { None } else { self.flush() };
         };
+        // Candidates of former ICE credentials are of no use to anybody any more.
+        let of_other = |last: &IceCandidate| last.username_fragment != candidate.username_fragment;
+        if self.gathered.last().is_some_and(of_other) {
+            self.gathered.clear();
+            self.sent = 0;
+        }
         if self.gathered.len() >= MAX_CANDIDATES {
             return None;
         }
@@ -118,7 +125,7 @@ impl Trickle {
         offer: Option<OfferId>,
         candidates: Vec<IceCandidate>,
     ) -> Vec<IceCandidate> {
-        if offer.is_some_and(|offer| self.ignored.contains(&offer)) {
+        if offer.is_some_and(|offer| self.over.contains(&offer)) {
             return Vec::new();
         }
         let due = match offer {
@@ -135,7 +142,9 @@ impl Trickle {
 
     /// The remote description of `offer` is applied. Returns what waited for it.
     pub(crate) fn on_applied(&mut self, offer: OfferId) -> Vec<IceCandidate> {
-        self.remote_round = Some(offer);
+        if let Some(before) = self.remote_round.replace(offer).filter(|before| *before != offer) {
+            self.forget(before);
+        }
         let (due, waiting) = std::mem::take(&mut self.queued)
             .into_iter()
             .partition(|(round, _)| round.is_none_or(|round| round == offer));
@@ -146,10 +155,15 @@ impl Trickle {
 
     /// The remote offer `offer` is ignored.
     pub(crate) fn on_ignored(&mut self, offer: OfferId) {
-        if self.ignored.len() >= MAX_IGNORED {
-            self.ignored.remove(0);
+        self.forget(offer);
+    }
+
+    /// Drops what waits for a round and what may still come of it.
+    fn forget(&mut self, offer: OfferId) {
+        if self.over.len() >= MAX_OVER {
+            self.over.remove(0);
         }
-        self.ignored.push(offer);
+        self.over.push(offer);
         self.queued.retain(|(round, _)| *round != Some(offer));
     }
 }
@@ -227,6 +241,22 @@ mod tests {
         assert_eq!(trickle.on_applied(FIRST), [candidate(1)]);
         assert_eq!(trickle.on_received(Some(FIRST), vec![candidate(3)]), [candidate(3)]);
         assert_eq!(trickle.on_applied(SECOND), [candidate(2)]);
+        assert!(trickle.on_received(Some(FIRST), vec![candidate(4)]).is_empty(), "it is over");
+    }
+
+    #[test]
+    fn regression_many_ice_restarts_do_not_use_up_the_places_for_candidates() {
+        let mut trickle = Trickle::default();
+        for round in 0..50_u32 {
+            trickle.hold();
+            for n in 0..12 {
+                let username_fragment = Some(round.to_string());
+                let candidate = IceCandidate { username_fragment, ..candidate(n) };
+                trickle.on_gathered(NOW, &MeshConfig::default(), Some(candidate));
+            }
+            let batch = trickle.on_description_sent(OfferId(2 * round + 1), false).unwrap();
+            assert_eq!(batch.candidates.len(), 12, "round {round}");
+        }
     }
 
     #[test]

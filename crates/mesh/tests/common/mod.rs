@@ -75,6 +75,8 @@ pub(crate) struct World {
     arrival: BTreeMap<(usize, usize), Timestamp>,
     ufrags: u64,
     next_check: Timestamp,
+    /// Connections are made, but no packet of audio passes.
+    pub(crate) mute_wire: bool,
 }
 
 #[expect(clippy::print_stderr, reason = "a failed test says which seed it had")]
@@ -100,6 +102,7 @@ impl World {
             arrival: BTreeMap::new(),
             ufrags: 0,
             next_check: Timestamp::ZERO,
+            mute_wire: false,
         };
         for _ in 0..n {
             world.add_node();
@@ -435,7 +438,8 @@ impl World {
         let flows = self.mate(n, pc).is_some()
             && self.nodes[n].pcs[&pc].state == PeerConnectionState::Connected
             && !self.blocked.contains(&(other, n))
-            && self.nodes[other].microphone;
+            && self.nodes[other].microphone
+            && !self.mute_wire;
         let now = self.now.as_millis();
         let record = self.nodes[n].pcs.get_mut(&pc).unwrap();
         if flows {
