@@ -86,6 +86,12 @@ export class Participant {
     return this.list().getByRole('listitem').count();
   }
 
+  // How many cards show a state, at one look.
+  async countOf(state) {
+    const texts = await this.list().getByRole('listitem').allInnerTexts();
+    return texts.filter((text) => text.split('\n').some((line) => line.trim() === state)).length;
+  }
+
   // Which of the states a card shows; undefined if there is none.
   async state(name) {
     const card = this.card(name);
