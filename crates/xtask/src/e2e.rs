@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 /// Flags of the browser tests.
 #[derive(Args, Debug, Default)]
+#[group(id = "browser")]
 pub(crate) struct Options {
     /// Run the Firefox tests too, installing Firefox where needed
     #[arg(long)]

@@ -10,6 +10,7 @@ use anyhow::Result;
 use clap::Args;
 use std::path::Path;
 use std::process::{Command, ExitCode};
+use std::time::Instant;
 
 /// Flags of `cargo xtask test`.
 #[derive(Args, Debug)]
@@ -65,10 +66,14 @@ struct Report {
 
 impl Report {
     fn suite(&mut self, name: &'static str, work: impl FnOnce() -> Result<Counts>) {
-        let counts = shell::step(name, work).unwrap_or_else(|error| {
+        println!("· {name}");
+        let begun = Instant::now();
+        let counts = work().unwrap_or_else(|error| {
             println!("  {error:#}");
             Counts::check(false)
         });
+        let verdict = if counts.failed == 0 { "✓" } else { "✗" };
+        println!("{verdict} {name}: {counts} ({:.1} s)", begun.elapsed().as_secs_f64());
         self.suites.push((name, counts));
     }
 
