@@ -93,6 +93,11 @@ options! {
     /// Seconds for which the seat of a lost connection is kept [default: 30].
     #[arg(long, env = "OPENSTUDIO_GRACE_SECONDS", value_name = "N")]
     grace_seconds: u32,
+    /// First set-ups of audio connections that a browser drives at once [default: the
+    /// browser client's own].
+    #[arg(long, env = "OPENSTUDIO_SETUPS_IN_FLIGHT", value_name = "N",
+          value_parser = clap::value_parser!(u8).range(1..=64))]
+    setups_in_flight: u8,
     /// Messages a second from one socket, sustained [default: 100].
     #[arg(long, env = "OPENSTUDIO_SOCKET_MESSAGES_PER_SECOND", value_name = "N")]
     socket_messages_per_second: u32,

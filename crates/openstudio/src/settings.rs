@@ -97,6 +97,10 @@ fn build(options: Options, data_dir: PathBuf) -> anyhow::Result<Settings> {
     if let Some(n) = options.max_rooms {
         rooms.max_rooms = usize::try_from(n)?;
     }
+    if options.setups_in_flight.is_some_and(|n| !(1..=64).contains(&n)) {
+        bail!("setups-in-flight must be between 1 and 64");
+    }
+    rooms.setups_in_flight = options.setups_in_flight;
     if let Some(seconds) = options.grace_seconds {
         rooms.grace = Duration::from_secs(seconds.into());
     }
@@ -193,6 +197,7 @@ mod tests {
             ("stun = ['a:1']", "a:1"),
             ("allowed-origins = ['radio.example']", "radio.example"),
             ("max-participants = 0", "max-participants"),
+            ("setups-in-flight = 65", "setups-in-flight"),
             ("queued-bytes = 5", "queued-bytes"),
             ("listen = 'nowhere'", "listen"),
         ] {

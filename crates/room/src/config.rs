@@ -32,6 +32,9 @@ pub struct RoomConfig {
     /// How many ended rooms are remembered, so that their tokens do not bring them
     /// back. The oldest is forgotten first.
     pub max_ended_rooms: usize,
+    /// How many first set-ups a client is asked to drive at once; none leaves it to the
+    /// client.
+    pub setups_in_flight: Option<u8>,
     /// How long clients are asked to wait before they come back from a restart.
     pub retry_after: Duration,
 }
@@ -50,6 +53,7 @@ impl Default for RoomConfig {
             error_burst: 32,
             errors_forgiven_per_second: 1,
             max_ended_rooms: 1 << 16,
+            setups_in_flight: None,
             retry_after: Duration::from_secs(1),
         }
     }

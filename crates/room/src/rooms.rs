@@ -102,7 +102,9 @@ impl Rooms {
         self.connections.insert(conn, connection);
         let grace_ms = u64::try_from(self.config.grace.as_millis()).unwrap_or(u64::MAX);
         let server = self.config.release.clone();
-        self.send(conn, ServerMessage::Welcome { protocol: PROTOCOL_VERSION, server, grace_ms });
+        let (protocol, setups_in_flight) = (PROTOCOL_VERSION, self.config.setups_in_flight);
+        let welcome = ServerMessage::Welcome { protocol, server, grace_ms, setups_in_flight };
+        self.send(conn, welcome);
     }
 
     /// A message came in. Ignored if the socket is not open.

@@ -356,6 +356,9 @@ impl Session {
             ServerMessage::Error { code, message, request, .. } => {
                 self.on_error(now, code, message, request.as_deref());
             }
+            ServerMessage::Welcome { setups_in_flight: Some(setups), .. } => {
+                self.config.mesh.setups_in_flight = usize::from(setups);
+            }
             ServerMessage::Welcome { .. }
             | ServerMessage::Registered { .. }
             | ServerMessage::Pong { .. } => {}

@@ -35,6 +35,10 @@ pub enum ServerMessage {
         server: String,
         /// How long a seat is kept for a socket that closed, milliseconds.
         grace_ms: u64,
+        /// How many first set-ups of peer connections a client should drive at once;
+        /// none leaves it to the client.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        setups_in_flight: Option<u8>,
     },
     /// The socket's peer has its id.
     Registered {

@@ -179,7 +179,15 @@ pub fn server_messages() -> Vec<(&'static str, ServerMessage)> {
     use ServerMessage as M;
     let participants = || vec![host(), caller()];
     vec![
-        ("welcome", M::Welcome { protocol: 1, server: "0.1.0".to_owned(), grace_ms: 30_000 }),
+        (
+            "welcome",
+            M::Welcome {
+                protocol: 1,
+                server: "0.1.0".to_owned(),
+                grace_ms: 30_000,
+                setups_in_flight: Some(4),
+            },
+        ),
         ("registered", M::Registered { peer_id: ada() }),
         ("pong", M::Pong { timestamp: 1_700_000_000_000 }),
         (
