@@ -49,15 +49,17 @@ impl Drop for Tap {
 #[derive(Debug)]
 struct Strip {
     pc: PcId,
-    tap: Tap,
-    gain: GainNode,
+    /// None where the browser refuses the graph: then the element alone is heard.
+    path: Option<(Tap, GainNode)>,
     /// Chromium gives Web Audio silence unless a media element plays the stream as well.
     element: HtmlAudioElement,
 }
 
 impl Drop for Strip {
     fn drop(&mut self) {
-        drop(self.gain.disconnect());
+        if let Some((_, gain)) = &self.path {
+            drop(gain.disconnect());
+        }
         self.element.set_src_object(None);
     }
 }
@@ -115,15 +117,22 @@ impl Graph {
     ) -> Result<(), JsValue> {
         let stream = MediaStream::new_with_tracks(&Array::of1(track))?;
         let element = HtmlAudioElement::new()?;
-        element.set_muted(true);
+        // Some browsers refuse streams of another sample rate. Heard without a level is
+        // better than not heard.
+        let path = self.path(&stream).ok();
+        element.set_muted(path.is_some());
         element.set_src_object(Some(&stream));
         let_run(element.play());
-        let tap = Tap::new(&self.context, &stream)?;
+        self.strips.insert(peer, Strip { pc, path, element });
+        Ok(())
+    }
+
+    fn path(&self, stream: &MediaStream) -> Result<(Tap, GainNode), JsValue> {
+        let tap = Tap::new(&self.context, stream)?;
         let gain = self.context.create_gain()?;
         tap.source.connect_with_audio_node(&gain)?;
         gain.connect_with_audio_node(&self.bus)?;
-        self.strips.insert(peer, Strip { pc, tap, gain, element });
-        Ok(())
+        Ok((tap, gain))
     }
 
     /// Ends what was played of `pc`, if it is still the one.
@@ -139,7 +148,9 @@ impl Graph {
     /// Returns the meter position of a participant's voice; `peer` is none for one's own.
     pub(crate) fn level(&mut self, peer: Option<PeerId>) -> u8 {
         let tap = match peer {
-            Some(peer) => self.strips.get(&peer).map(|strip| &strip.tap),
+            Some(peer) => {
+                self.strips.get(&peer).and_then(|strip| strip.path.as_ref().map(|(tap, _)| tap))
+            }
             None => self.own.as_ref(),
         };
         let Some(tap) = tap else { return 0 };

@@ -8,11 +8,11 @@ use web_sys::HtmlElement;
 
 use crate::model::level::{self, STEPS};
 
-/// How often the levels are looked at, milliseconds: about twelve times a second.
-pub(crate) const TICK_MS: i32 = 83;
+/// How often the levels are looked at, milliseconds: ten times a second.
+pub(crate) const TICK_MS: i32 = 100;
 
 /// Every how many looks the number for assistive technology is renewed: once a second.
-const TICKS_PER_NUMBER: u32 = 12;
+const TICKS_PER_NUMBER: u32 = 10;
 
 /// One meter. Its only child covers the scale from the right and is scaled away.
 #[derive(Debug)]

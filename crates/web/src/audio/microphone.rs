@@ -13,6 +13,8 @@ use crate::model::words::MicrophoneState;
 /// An open microphone. Dropping it switches it off.
 #[derive(Debug)]
 struct Open {
+    /// Which request gave it.
+    request: u32,
     stream: MediaStream,
     track: MediaStreamTrack,
     _ended: Listener,
@@ -34,6 +36,8 @@ pub(crate) struct Microphone {
     open: Option<Open>,
     state: MicrophoneState,
     muted: bool,
+    /// Whether the latest request is unanswered.
+    asking: bool,
     /// Whether the latest request stands in for a microphone that was lost.
     replaces_lost: bool,
 }
@@ -42,7 +46,16 @@ impl Microphone {
     /// Makes a microphone that is not asked for; `devices` is none on insecure pages.
     pub(crate) fn new(sender: Sender, devices: Option<MediaDevices>) -> Self {
         let state = MicrophoneState::Idle;
-        Self { sender, devices, request: 0, open: None, state, muted: false, replaces_lost: false }
+        Self {
+            sender,
+            devices,
+            request: 0,
+            open: None,
+            state,
+            muted: false,
+            asking: false,
+            replaces_lost: false,
+        }
     }
 
     /// Returns where it stands.
@@ -88,6 +101,7 @@ impl Microphone {
         if self.open.is_none() {
             self.state = MicrophoneState::Asking;
         }
+        self.asking = true;
         let promise = devices.get_user_media_with_constraints(&constraints(device));
         let (sender, request) = (self.sender.clone(), self.request);
         spawn_local(async move {
@@ -106,6 +120,7 @@ impl Microphone {
         request: u32,
         result: Result<MediaStream, MicrophoneState>,
     ) -> bool {
+        self.asking &= request != self.request;
         let stream = match result {
             Ok(stream) => stream,
             Err(_) if request != self.request => return false,
@@ -129,7 +144,7 @@ impl Microphone {
         let ended = Listener::new(&track, "ended", move |_: web_sys::Event| {
             drop(sender.unbounded_send(Event::MicrophoneEnded { request }));
         });
-        self.open = Some(Open { stream, track, _ended: ended });
+        self.open = Some(Open { request, stream, track, _ended: ended });
         self.state = MicrophoneState::Live;
         true
     }
@@ -137,12 +152,16 @@ impl Microphone {
     /// The track of a request ended by itself: tries the browser's choice instead.
     /// Returns whether the track to send is another one (none).
     pub(crate) fn ended(&mut self, request: u32) -> bool {
-        if request != self.request || self.open.is_none() {
+        if self.open.as_ref().is_none_or(|open| open.request != request) {
             return false;
         }
         self.open = None;
         self.replaces_lost = true;
-        self.request("");
+        if request == self.request || !self.asking {
+            self.request("");
+        } else {
+            self.state = MicrophoneState::Asking;
+        }
         true
     }
 

@@ -1,5 +1,6 @@
 //! Coming and going: what the person wishes, the seat that the tab keeps, the address.
 
+use leptos::prelude::{GetUntracked as _, WithUntracked as _};
 use openstudio_session::mesh;
 use openstudio_session::wire::{DisplayName, ErrorCode, Token};
 use openstudio_session::{EndReason, Input, Session, SessionConfig};
@@ -137,7 +138,7 @@ impl Studio {
     }
 
     fn ask_for_microphone(&mut self) {
-        let device = leptos::prelude::GetUntracked::get_untracked(&self.view.device);
+        let device = self.view.device.get_untracked();
         self.desk.microphone.ask(&device);
         self.follow_microphone(false);
     }
@@ -192,7 +193,13 @@ impl Studio {
     /// Back, forward, or a link to another session.
     pub(crate) fn address_changed(&mut self) {
         let address = browser::address(&self.window);
-        let Some(running) = &self.running else { return self.show_address() };
+        let Some(running) = &self.running else {
+            // Going back fires two events; the second must not wipe the sentence away.
+            if self.view.address.with_untracked(|shown| *shown != address) {
+                self.show_address();
+            }
+            return;
+        };
         let stays = address.room() == running.session.room()
             && matches!(address, Address::Room { invite: None, .. })
             && browser::is_inside_entry(&self.window);

@@ -171,8 +171,13 @@ impl PeerConnection {
         self.transceivers().next().map(|transceiver| transceiver.receiver())
     }
 
+    /// The audio transceivers: a client of another kind may offer more than that.
     fn transceivers(&self) -> impl Iterator<Item = RtcRtpTransceiver> {
-        self.native.get_transceivers().into_iter().map(JsCast::unchecked_into)
+        self.native
+            .get_transceivers()
+            .into_iter()
+            .map(JsCast::unchecked_into::<RtcRtpTransceiver>)
+            .filter(|transceiver| transceiver.receiver().track().kind() == "audio")
     }
 }
 

@@ -29,10 +29,10 @@ use leptos::prelude::{GetUntracked as _, Set as _, WithUntracked as _};
 
 /// How many looks in a row must find the sound held before that is said: two thirds of
 /// a second, since a context that may run takes a moment to begin.
-const TICKS_UNTIL_HELD: u32 = 8;
+const TICKS_UNTIL_HELD: u32 = 7;
 
 /// Every how many looks *Connection details* are renewed: once a second.
-const TICKS_PER_DETAILS: u32 = 12;
+const TICKS_PER_DETAILS: u32 = 10;
 
 /// What is heard and measured while there is a session.
 #[derive(Debug)]

@@ -2,12 +2,12 @@
 
 /// How many positions a meter has. Few enough that a steady voice seldom moves it,
 /// enough for the eye.
-pub(crate) const STEPS: u8 = 40;
+pub(crate) const STEPS: u8 = 32;
 
 /// The level at which a meter leaves its rest, dBFS.
 const FLOOR_DB: f32 = -54.0;
 
-/// How far a meter falls per look, in steps: at 12 looks a second it empties in about a
+/// How far a meter falls per look, in steps: at ten looks a second it empties in about a
 /// second, as a programme meter does.
 const FALL: u8 = 3;
 

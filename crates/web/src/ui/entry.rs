@@ -19,7 +19,13 @@ const NAME_KEY: &str = "openstudio.name";
 /// The page in front of the room.
 #[component]
 pub(crate) fn Entry(view: View, wishes: Wishes) -> impl IntoView {
-    let busy = move || view.entering.get() != Entering::Idle;
+    // A kept seat is taken again rather than doubled, and a notice has more to say.
+    let doubles = move || {
+        view.elsewhere.get()
+            && view.entering.get() == Entering::Idle
+            && view.kept_role.get().is_none()
+            && view.notice.with(Option::is_none)
+    };
     view! {
         <div class="entry">
             <header class="topbar">
@@ -31,7 +37,7 @@ pub(crate) fn Entry(view: View, wishes: Wishes) -> impl IntoView {
                     <h1>{move || title(&view.address.get())}</h1>
                     <p class="lead">{move || lead(&view.address.get(), view.kept_role.get())}</p>
                     <NoticeBox view wishes/>
-                    <Show when=move || view.elsewhere.get() && !busy()>
+                    <Show when=doubles>
                         <p class="notice is-warning" role="status">{Notice::other_tab().text}</p>
                     </Show>
                     <NameForm view wishes/>
