@@ -32,7 +32,7 @@ suite((scenario) => {
     await person.goto(`${studio.url}#6f1c2a34-5b6d-4e7f-8a9b-0c1d2e3f4a5b`);
     await photograph(person, 'front-join');
     await person.button('Join session').click();
-    await person.page.getByText(/no such session/i).first().waitFor();
+    await person.page.getByText(/does not exist/i).first().waitFor();
     await photograph(person, 'no-such-room');
   });
 });

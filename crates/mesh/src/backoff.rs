@@ -48,6 +48,8 @@ impl Backoff {
 mod tests {
     use super::*;
     use openstudio_units::Seed;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn delays_double_up_to_the_cap() {

@@ -124,6 +124,8 @@ impl MeshConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn the_defaults_are_valid_and_broken_values_are_named() {

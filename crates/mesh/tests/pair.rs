@@ -405,6 +405,28 @@ fn a_dead_path_goes_down_the_ladder_on_both_sides_and_retry_brings_it_back() {
     }
 }
 
+/// One side gives up a little earlier: what the other still tries must not make its
+/// screen swing between *failed* and *reconnecting*, and must succeed all the same.
+#[test]
+fn regression_who_gave_up_stays_failed_while_the_other_side_tries_but_takes_part() {
+    for (seed, late) in (0..10).flat_map(|seed| [(seed, 0), (seed, 1)]) {
+        let mut world = World::pair(seed);
+        world.join_all();
+        world.run_until(3 * SECOND, World::all_connected);
+        world.run_for(10 * SECOND);
+        world.block(0, 1);
+        let failed = Some(ConnectionState::FailedPermanent);
+        world.run_until(120 * SECOND, |w| w.state(0, 1) == failed && w.state(1, 0) == failed);
+        let before = world.events_of(1 - late, late).len();
+        let peer = world.nodes[1 - late].id;
+        world.input(late, Input::RetryRequested { peer });
+        world.run_for(SECOND / 2);
+        assert_eq!(world.events_of(1 - late, late).len(), before, "still failed");
+        world.unblock();
+        world.run_until(10 * SECOND, World::all_connected);
+    }
+}
+
 #[test]
 fn three_attempts_are_made_and_no_more() {
     let mut world = World::pair(9);

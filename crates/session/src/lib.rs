@@ -1,4 +1,4 @@
-//! The client side of a room: gets a seat, keeps it, and owns the [`Mesh`] behind it.
+//! The client side of a room: gets a seat, keeps it, and owns the [`mesh::Mesh`] behind it.
 //!
 //! A [`Session`] turns what a person wants (*start*, *join*, *leave*) and what the server
 //! says into a seat in a room, resumes that seat whenever the socket breaks, and maps

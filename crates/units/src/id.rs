@@ -146,6 +146,8 @@ impl FromStr for Role {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn an_id_survives_text_and_keeps_its_order() {

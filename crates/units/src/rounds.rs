@@ -83,6 +83,8 @@ impl fmt::Display for OfferId {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn a_risen_incarnation_outranks_every_generation_before_it() {

@@ -1,7 +1,7 @@
 //! The shell around a `Session` in a browser: performs what the core commands, reports
 //! what happens, and holds no decision about connections.
 //!
-//! One loop ([`studio::run`]) owns everything. Closures given to the browser only send an
+//! One loop (`run` in `studio`) owns everything. Closures given to the browser only send an
 //! [`event::Event`] into the loop's channel; so does the page.
 
 mod browser;

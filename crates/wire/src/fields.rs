@@ -272,6 +272,8 @@ impl fmt::Debug for IceServer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn a_name_is_trimmed_and_folded() {

@@ -128,6 +128,8 @@ impl Operations {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     const DUE: Timestamp = Timestamp::from_millis(10_000);
 

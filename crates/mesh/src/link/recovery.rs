@@ -50,18 +50,12 @@ enum State {
     /// Something is wrong; the next attempt begins at `until`. `soft` trouble may go away
     /// by itself. What does not `heal` when media flow needs the attempt all the same: an
     /// offer that nobody answers blocks every later one.
-    Pending {
-        until: Timestamp,
-        soft: bool,
-        heals: bool,
-        force_recreate: bool,
-    },
+    Pending { until: Timestamp, soft: bool, heals: bool, force_recreate: bool },
     /// An attempt is under way.
-    Attempting {
-        step: Step,
-        due: Timestamp,
-    },
-    GaveUp,
+    Attempting { step: Step, due: Timestamp },
+    /// Nothing is tried from this side. The counterpart may still try: this side takes
+    /// part, and stays in this state until media flow.
+    GaveUp { heals: bool },
 }
 
 /// The recovery of one link.
@@ -88,7 +82,7 @@ impl Recovery {
     }
 
     pub(crate) fn gave_up(&self) -> bool {
-        self.state == State::GaveUp
+        matches!(self.state, State::GaveUp { .. })
     }
 
     /// Whether anything is wrong.
@@ -105,7 +99,7 @@ impl Recovery {
     pub(crate) fn pending(&self) -> Option<bool> {
         match self.state {
             State::Pending { soft, .. } => Some(soft),
-            State::Calm | State::Attempting { .. } | State::GaveUp => None,
+            State::Calm | State::Attempting { .. } | State::GaveUp { .. } => None,
         }
     }
 
@@ -122,7 +116,10 @@ impl Recovery {
             State::Calm if self.attempts > 0 => {
                 self.sound_since.map(|since| since + config.settle_time)
             }
-            State::Pending { .. } | State::Attempting { .. } | State::Calm | State::GaveUp => None,
+            State::Pending { .. }
+            | State::Attempting { .. }
+            | State::Calm
+            | State::GaveUp { .. } => None,
         }
     }
 
@@ -131,7 +128,7 @@ impl Recovery {
         self.sound_since = None;
         let is_soft = matches!(trouble, Trouble::IceDisconnected | Trouble::NoInboundAudio);
         match &mut self.state {
-            State::GaveUp => return,
+            State::GaveUp { .. } => return,
             // An attempt that goes on is judged by its own end, not by what it repairs.
             State::Attempting { .. } if is_soft => return,
             State::Pending { .. } if is_soft => return,
@@ -169,7 +166,7 @@ impl Recovery {
     pub(crate) fn on_connected(&mut self) {
         let heals = match self.state {
             State::Pending { heals, .. } => heals,
-            State::GaveUp => self.trouble.as_ref().is_none_or(heals_with_media),
+            State::GaveUp { heals } => heals,
             State::Calm | State::Attempting { .. } => true,
         };
         if heals {
@@ -185,7 +182,12 @@ impl Recovery {
             return;
         }
         self.sound_since = None;
-        self.begin(now, config, step);
+        match &mut self.state {
+            State::GaveUp { heals } => *heals = true,
+            State::Calm | State::Pending { .. } | State::Attempting { .. } => {
+                self.begin(now, config, step);
+            }
+        }
     }
 
     /// Begins anew at once with all attempts, for an outside reason.
@@ -216,7 +218,7 @@ impl Recovery {
                 *until = now;
                 None
             }
-            State::Calm | State::GaveUp => None,
+            State::Calm | State::GaveUp { .. } => None,
         }
     }
 
@@ -243,7 +245,7 @@ impl Recovery {
                 self.trouble = Some(trouble);
                 self.give_up_if_exhausted(config)
             }
-            State::Pending { .. } | State::Attempting { .. } | State::GaveUp => None,
+            State::Pending { .. } | State::Attempting { .. } | State::GaveUp { .. } => None,
         }
     }
 
@@ -251,8 +253,9 @@ impl Recovery {
         if self.attempts < config.backoff.attempts {
             return None;
         }
-        self.state = State::GaveUp;
-        Some(Action::GiveUp(self.trouble.clone().unwrap_or(Trouble::ConnectTimeout)))
+        let trouble = self.trouble.clone().unwrap_or(Trouble::ConnectTimeout);
+        self.state = State::GaveUp { heals: heals_with_media(&trouble) };
+        Some(Action::GiveUp(trouble))
     }
 
     fn begin_attempt(
