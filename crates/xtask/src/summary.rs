@@ -19,15 +19,15 @@ impl Counts {
     /// The counts in the text of `cargo test`, nextest or a WebAssembly runner.
     pub(crate) fn of_rust(text: &str) -> Self {
         let mut counts = Self::default();
-        for line in text.lines().map(str::trim) {
-            let results = line.strip_prefix("test result:").or_else(|| {
-                line.strip_prefix("Summary [")
-                    .and_then(|rest| rest.split_once(" run:"))
-                    .map(|s| s.1)
-            });
-            if let Some(results) = results {
-                counts.add_words(results);
-            }
+        let lines = || text.lines().map(str::trim);
+        let summary = lines().rev().find_map(|line| line.strip_prefix("Summary ["));
+        if let Some(summary) = summary.and_then(|line| line.split_once(" run:")) {
+            // Nextest also repeats what the harness of a failed test said.
+            counts.add_words(summary.1);
+            return counts;
+        }
+        for results in lines().filter_map(|line| line.strip_prefix("test result:")) {
+            counts.add_words(results);
         }
         counts
     }
@@ -104,7 +104,8 @@ mod tests {
 
     #[test]
     fn nextest_says_it_in_one_line() {
-        let text = "     Summary [   0.106s] 14 tests run: 12 passed (1 slow), 2 failed, 3 skipped";
+        let text = "test result: FAILED. 0 passed; 1 failed; 0 ignored\n     \
+                    Summary [   0.106s] 14 tests run: 12 passed (1 slow), 2 failed, 3 skipped";
         assert_eq!(Counts::of_rust(text), counts(12, 2, 3));
     }
 
