@@ -18,6 +18,7 @@ const JOINING = 8;
 const STEADY = 4;
 const SETTLE_MS = 3000;
 const CPU_WINDOW_MS = 10_000;
+const LIMIT_MS = 60_000;
 
 const { values: options } = parseArgs({
   options: {
@@ -47,14 +48,12 @@ async function pressAll(members) {
 const measureJoin = (pages) => withBrowser(async (browser) => {
   const members = await pages.start(browser, JOINING);
   const pressed = await pressAll(members);
-  const { at } = await until(
-    async () => `all directions: ${JSON.stringify(await lastHeard(members))}`,
-    async () => {
-      const heard = await lastHeard(members);
-      return heard.at && heard;
-    },
-    { timeout: 60_000, every: 250 },
-  );
+  let heard;
+  const all = async () => (heard = await lastHeard(members)).at;
+  const at = await until('all directions', all, { timeout: LIMIT_MS, every: 250 }).catch(() => {
+    say(`      only ${heard.directions} directions audible after ${LIMIT_MS} ms: the limit counts`);
+    return pressed + LIMIT_MS;
+  });
   return at - pressed;
 });
 
