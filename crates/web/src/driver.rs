@@ -5,6 +5,7 @@
 //! [`event::Event`] into the loop's channel; so does the page.
 
 mod browser;
+mod drawing;
 mod entering;
 mod event;
 mod externs;

@@ -1,13 +1,11 @@
 //! The loop that owns everything: one session at a time, the microphone, the graph, and
 //! what is written to the screen.
 
-use std::collections::BTreeMap;
-
 use futures_channel::mpsc::{UnboundedReceiver, unbounded};
 use futures_util::StreamExt as _;
-use openstudio_session::mesh::{self, LinkSnapshot};
+use openstudio_session::mesh;
 use openstudio_session::{self as session, EndReason, Input, Output, SignallingState};
-use openstudio_units::{PeerId, Role, Timestamp};
+use openstudio_units::{Role, Timestamp};
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{Document, EventTarget, MediaDevices, Window};
@@ -21,11 +19,8 @@ use crate::driver::running::Running;
 use crate::driver::tabs::{TabMessage, Tabs};
 use crate::driver::timer::{Alarm, Ticker};
 use crate::model::address::{caller_link, invite_link};
-use crate::model::card::{self, Card, Link, MicrophoneMark};
 use crate::model::clock::Clock;
-use crate::model::words::MicrophoneState;
-use crate::view::{Entering, LinkRow, Screen, Sound, View, put};
-use leptos::prelude::{GetUntracked as _, Set as _, WithUntracked as _};
+use crate::view::{Entering, Sound, View, put};
 
 /// How many looks in a row must find the sound held before that is said: two thirds of
 /// a second, since a context that may run takes a moment to begin.
@@ -338,77 +333,6 @@ impl Studio {
             self.draw_details();
         }
     }
-
-    // ----- drawing
-
-    fn draw_cards(&self) {
-        let Some(session) = self.running.as_ref().map(|running| &running.session) else { return };
-        let mut links: BTreeMap<PeerId, Link> =
-            session.links().into_iter().map(|link| (link.peer, link.into())).collect();
-        let microphone = &self.desk.microphone;
-        let own = match (microphone.state() == MicrophoneState::Live, microphone.is_muted()) {
-            (true, true) => MicrophoneMark::Muted,
-            (true, false) => MicrophoneMark::Live,
-            (false, _) => MicrophoneMark::Absent,
-        };
-        let make = |participant: &session::wire::Participant| {
-            if session.me() == Some(participant.peer_id) {
-                return Card { microphone: own, ..Card::new(participant, None) };
-            }
-            let link = links.remove(&participant.peer_id).unwrap_or_default();
-            Card::new(participant, Some(&link))
-        };
-        let mut cards: Vec<Card> = session.participants().map(make).collect();
-        card::sort(&mut cards);
-        let news = self.view.cards.with_untracked(|shown| card::announcement(shown, &cards));
-        if let Some(news) = news {
-            self.view.announcement.set(news);
-        }
-        put(self.view.cards, cards);
-    }
-
-    /// Writes *Connection details*.
-    pub(crate) fn draw_details(&self) {
-        let Some(session) = self.running.as_ref().map(|running| &running.session) else { return };
-        let cards = self.view.cards.get_untracked();
-        let name = |peer| {
-            let card = cards.iter().find(|card| card.peer == peer);
-            card.map_or_else(|| peer.to_string(), |card| card.name.clone())
-        };
-        let row = |link: LinkSnapshot| LinkRow { name: name(link.peer), facts: facts(&link) };
-        put(self.view.links, session.links().into_iter().map(row).collect());
-    }
-
-    /// Shows a page.
-    pub(crate) fn show(&self, screen: Screen) {
-        put(self.view.screen, screen);
-    }
-}
-
-fn facts(link: &LinkSnapshot) -> String {
-    let native = link
-        .peer_connection_state
-        .map_or_else(|| "none".to_owned(), |state| format!("{state:?}").to_lowercase());
-    let mut facts = format!(
-        "{} · generation {} · {} · signalling {} · peer connection {native}",
-        link.state,
-        link.generation,
-        if link.polite { "polite" } else { "impolite" },
-        link.signaling_state,
-    );
-    if link.relay_only {
-        facts.push_str(" · relay only");
-    }
-    if link.attempts > 0 {
-        facts.push_str(&format!(" · attempt {}", link.attempts));
-    }
-    if let Some(level) = link.level {
-        facts.push_str(&format!(" · quality {}", format!("{level:?}").to_lowercase()));
-    }
-    if let Some(trouble) = &link.trouble {
-        facts.push_str(&format!(" · {trouble}"));
-    }
-    facts
 }
 
 fn listen(window: &Window, devices: Option<&MediaDevices>, sender: &Sender) -> Vec<Listener> {
