@@ -14,9 +14,38 @@ use openstudio_mesh::{
     Command, Completion, ConnectionState, Event, IceCandidate, Input, Mesh, MeshConfig, OpId,
     Output, PcId, PeerConnectionState, PeerInfo, Signal, StatsSample,
 };
-use openstudio_units::{Incarnation, PeerId, Rng, Role, Seed, Timestamp};
+use openstudio_units::{Generation, Incarnation, PeerId, Rng, Role, Seed, Timestamp};
 
 use self::pc::FakePc;
+
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+
+pub(crate) fn first_generation(world: &World) -> Generation {
+    Generation::first(world.nodes[0].incarnation, world.nodes[1].incarnation)
+}
+
+/// Drops the first `n` signals that `which` picks.
+pub(crate) fn drop_first(
+    n: usize,
+    which: fn(&Signal) -> bool,
+) -> impl FnMut(usize, usize, &Signal) -> Fate {
+    let mut left = n;
+    move |_, _, signal| {
+        if left > 0 && which(signal) {
+            left -= 1;
+            return Fate::Drop;
+        }
+        Fate::Deliver
+    }
+}
+
+pub(crate) fn is_offer(signal: &Signal) -> bool {
+    matches!(signal, Signal::Offer { .. })
+}
+
+pub(crate) fn is_answer(signal: &Signal) -> bool {
+    matches!(signal, Signal::Answer { .. })
+}
 
 /// What happens to a signal under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
