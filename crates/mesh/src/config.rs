@@ -46,7 +46,7 @@ pub struct MeshConfig {
 impl Default for MeshConfig {
     fn default() -> Self {
         Self {
-            setups_in_flight: 4,
+            setups_in_flight: 8,
             trickle_interval: Duration::from_millis(50),
             offer_timeout: Duration::from_secs(5),
             offer_requests: 3,
