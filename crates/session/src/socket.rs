@@ -47,6 +47,8 @@ pub(crate) struct Socket {
     state: State,
     last_id: u64,
     failures: u32,
+    /// A late answer was asked for once more.
+    asked_twice: bool,
     /// The server asked to wait this long before the next attempt.
     retry_after: std::time::Duration,
     rng: Rng,
@@ -58,6 +60,7 @@ impl Socket {
             state: State::Closed,
             last_id: 0,
             failures: 0,
+            asked_twice: false,
             retry_after: std::time::Duration::ZERO,
             rng,
         }
@@ -145,6 +148,7 @@ impl Socket {
 
     /// The server said something.
     pub(crate) fn on_heard(&mut self, now: Timestamp, config: &SessionConfig) {
+        self.asked_twice = false;
         if let State::Ready { ping_due, pinged, .. } = &mut self.state {
             *ping_due = now + config.heartbeat_interval;
             *pinged = false;
@@ -183,6 +187,15 @@ impl Socket {
         }
         match self.state {
             State::Waiting { .. } => Some(self.open(now, config)),
+            // A page that was held up has its answer waiting behind this timer: ask once more.
+            State::Ready { socket, ping_due, pinged: true }
+                if now.since(ping_due) > config.heartbeat_timeout && !self.asked_twice =>
+            {
+                self.asked_twice = true;
+                let ping_due = now + config.heartbeat_timeout;
+                self.state = State::Ready { socket, ping_due, pinged: true };
+                Some(Action::Ping(socket))
+            }
             State::Entering { socket, .. } | State::Ready { socket, pinged: true, .. } => {
                 self.back_off(now, config);
                 Some(Action::Abandon(socket))
@@ -249,6 +262,19 @@ mod tests {
         let later = late + config.heartbeat_timeout;
         assert_eq!(socket.on_timeout(later, &config), Some(Action::Abandon(SocketId(1))));
         assert_eq!(socket.current(), None);
+    }
+
+    #[test]
+    fn regression_a_page_that_was_held_up_asks_once_more_before_it_gives_the_socket_up() {
+        let config = SessionConfig::default();
+        let mut socket = socket(1);
+        socket.open(Timestamp::ZERO, &config);
+        socket.on_ready(Timestamp::ZERO, &config);
+        socket.on_timeout(socket.deadline().unwrap(), &config);
+        let late = socket.deadline().unwrap() + Duration::from_secs(20);
+        assert_eq!(socket.on_timeout(late, &config), Some(Action::Ping(SocketId(1))));
+        let later = late + Duration::from_secs(20);
+        assert_eq!(socket.on_timeout(later, &config), Some(Action::Abandon(SocketId(1))));
     }
 
     #[test]
