@@ -11,8 +11,11 @@ use crate::backoff::Backoff;
 pub struct MeshConfig {
     /// How many first set-ups this side drives at once; the rest wait, hosts first. 1 to 64.
     pub setups_in_flight: usize,
-    /// How long candidates are collected before they are sent together. Less than
+    /// How long the first candidates of a round are collected before they are sent together.
+    /// Addresses of the machine itself are there at once, and often enough. Less than
     /// [`MeshConfig::answer_timeout`].
+    pub first_trickle_interval: Duration,
+    /// The same for those that follow.
     pub trickle_interval: Duration,
     /// How long the polite side waits for an offer before it asks for one.
     pub offer_timeout: Duration,
@@ -47,6 +50,7 @@ impl Default for MeshConfig {
     fn default() -> Self {
         Self {
             setups_in_flight: 8,
+            first_trickle_interval: Duration::from_millis(5),
             trickle_interval: Duration::from_millis(50),
             offer_timeout: Duration::from_secs(5),
             offer_requests: 3,
@@ -72,7 +76,7 @@ pub enum ConfigError {
     SetupsInFlight,
     /// A duration that must not be zero is.
     ZeroDuration,
-    /// [`MeshConfig::trickle_interval`] is not below [`MeshConfig::answer_timeout`].
+    /// A trickle interval is not below [`MeshConfig::answer_timeout`].
     TrickleInterval,
 }
 
@@ -110,7 +114,7 @@ impl MeshConfig {
         if durations.iter().any(Duration::is_zero) {
             return Err(ConfigError::ZeroDuration);
         }
-        if self.trickle_interval >= self.answer_timeout {
+        if self.first_trickle_interval.max(self.trickle_interval) >= self.answer_timeout {
             return Err(ConfigError::TrickleInterval);
         }
         Ok(())

@@ -146,6 +146,11 @@ pub enum Completion {
         /// `RTCPeerConnection.localDescription.sdp`.
         sdp: String,
     },
+    /// [`Command::AddIceCandidates`](crate::Command::AddIceCandidates) is done.
+    CandidatesAdded {
+        /// How many were refused. That may be harmless: an address family that is not there.
+        refused: u32,
+    },
     /// [`Command::SampleStats`](crate::Command::SampleStats) is done.
     Stats(StatsSample),
 }

@@ -67,14 +67,15 @@ pub enum Command {
         /// The description.
         sdp: String,
     },
-    /// `addIceCandidate(…)`.
-    AddIceCandidate {
-        /// Completes with [`Completion::Done`](crate::Completion::Done).
+    /// `addIceCandidate(…)` for each, in order; none waits for the one before.
+    AddIceCandidates {
+        /// Completes with [`Completion::CandidatesAdded`](crate::Completion::CandidatesAdded)
+        /// when all calls have ended.
         op: OpId,
         /// Where.
         pc: PcId,
-        /// The candidate.
-        candidate: IceCandidate,
+        /// The candidates; at least one.
+        candidates: Vec<IceCandidate>,
     },
     /// `restartIce()`. Has no completion: [`Input::NegotiationNeeded`](crate::Input) follows.
     RestartIce {

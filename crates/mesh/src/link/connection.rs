@@ -36,7 +36,7 @@ pub(crate) struct Connection {
     /// watches over it.
     pub(crate) connect_due: Option<Timestamp>,
     pub(crate) health: Option<Health>,
-    /// Failed operations that do no harm by themselves (candidates).
+    /// Candidates that the platform did not take.
     pub(crate) refused_candidates: u32,
     ice_start_due: Option<Timestamp>,
     trickle: Trickle,
@@ -118,12 +118,11 @@ impl Connection {
             return wishes;
         };
         match (kind, result) {
-            // A candidate may be refused for harmless reasons (an address family that is
-            // not there); the connection succeeds or fails by the others.
-            (OperationKind::AddCandidate, Err(_)) => {
-                self.refused_candidates = self.refused_candidates.saturating_add(1);
+            // The connection succeeds or fails by the candidates that were not refused.
+            (OperationKind::AddCandidates, Ok(Completion::CandidatesAdded { refused })) => {
+                self.refused_candidates = self.refused_candidates.saturating_add(refused);
             }
-            (OperationKind::Sample, Err(_)) => {}
+            (OperationKind::AddCandidates | OperationKind::Sample, Err(_)) => {}
             (
                 OperationKind::Create | OperationKind::SetLocal | OperationKind::SetRemote,
                 Err(error),
@@ -141,8 +140,11 @@ impl Connection {
             (OperationKind::Sample, Ok(Completion::Stats(sample))) => {
                 wishes.push(Wish::Sampled(sample));
             }
-            (OperationKind::Create | OperationKind::AddCandidate, Ok(_)) => {}
-            (OperationKind::SetLocal | OperationKind::Sample, Ok(_)) => {
+            (OperationKind::Create, Ok(_)) => {}
+            (
+                OperationKind::SetLocal | OperationKind::AddCandidates | OperationKind::Sample,
+                Ok(_),
+            ) => {
                 let error = OpError("the driver reported another operation".to_owned());
                 wishes.push(Wish::Trouble(Trouble::OperationFailed(error)));
             }
@@ -190,9 +192,8 @@ impl Connection {
         offer: Option<OfferId>,
         candidates: Vec<IceCandidate>,
     ) {
-        for candidate in self.trickle.on_received(offer, candidates) {
-            self.push(ctx, Operation::AddCandidate(candidate));
-        }
+        let due = self.trickle.on_received(offer, candidates);
+        self.push(ctx, Operation::AddCandidates(due));
     }
 
     pub(crate) fn on_gathered(
@@ -262,9 +263,8 @@ impl Connection {
             }
             Action::Withdrawn { .. } => self.trickle.on_withdrawn(),
             Action::Applied { offer } => {
-                for candidate in self.trickle.on_applied(offer) {
-                    self.push(ctx, Operation::AddCandidate(candidate));
-                }
+                let due = self.trickle.on_applied(offer);
+                self.push(ctx, Operation::AddCandidates(due));
             }
             Action::Ignored { offer } => self.trickle.on_ignored(offer),
             Action::Settled => {

@@ -79,7 +79,7 @@ impl Outbox {
             Output::Command(
                 Command::SetLocalDescription { pc, .. }
                 | Command::SetRemoteDescription { pc, .. }
-                | Command::AddIceCandidate { pc, .. }
+                | Command::AddIceCandidates { pc, .. }
                 | Command::RestartIce { pc }
                 | Command::SampleStats { pc, .. },
             ) => pcs.contains_key(pc),

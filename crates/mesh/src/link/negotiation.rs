@@ -200,7 +200,8 @@ impl Negotiation {
             State::ApplyingOffer { offer } => {
                 self.has_remote = true;
                 self.state = State::MakingAnswer { offer };
-                vec![Action::Applied { offer }, Action::SetLocal]
+                // The other side waits for the answer; nobody waits for the candidates.
+                vec![Action::SetLocal, Action::Applied { offer }]
             }
             State::ApplyingAnswer { offer, then } => {
                 self.has_remote = true;

@@ -14,8 +14,7 @@ use crate::input::DescriptionKind;
 use crate::output::{Command, OpId, PcId};
 use crate::signal::IceCandidate;
 
-/// How many operations may wait before candidates are dropped: twice what an honest
-/// peer gathers.
+/// How many candidates may wait before more are dropped: twice what an honest peer gathers.
 const MAX_QUEUED: usize = 128;
 
 /// Something to be done on a peer connection.
@@ -23,7 +22,7 @@ const MAX_QUEUED: usize = 128;
 pub(crate) enum Operation {
     SetLocal,
     SetRemote { kind: DescriptionKind, sdp: String },
-    AddCandidate(IceCandidate),
+    AddCandidates(Vec<IceCandidate>),
     Sample { detailed: bool },
 }
 
@@ -33,7 +32,7 @@ pub(crate) enum OperationKind {
     Create,
     SetLocal,
     SetRemote,
-    AddCandidate,
+    AddCandidates,
     Sample,
 }
 
@@ -75,18 +74,31 @@ impl Operations {
         }
     }
 
-    /// Queues an operation. A look at the statistics that waits already serves for both;
-    /// candidates beyond [`MAX_QUEUED`] are dropped.
+    /// Queues an operation. A look at the statistics that waits already serves for both.
     pub(crate) fn push(&mut self, operation: Operation) {
-        let is_candidate = matches!(operation, Operation::AddCandidate(_));
-        if is_candidate && self.queue.len() >= MAX_QUEUED {
-            return;
+        if let Operation::AddCandidates(candidates) = operation {
+            return self.push_candidates(candidates);
         }
         let is_sample = |queued: &Operation| matches!(queued, Operation::Sample { .. });
         if is_sample(&operation) && self.queue.iter().any(is_sample) {
             return;
         }
         self.queue.push_back(operation);
+    }
+
+    /// Candidates join those at the queue's end; those beyond [`MAX_QUEUED`] are dropped.
+    fn push_candidates(&mut self, mut candidates: Vec<IceCandidate>) {
+        let count = |operation: &Operation| match operation {
+            Operation::AddCandidates(queued) => queued.len(),
+            Operation::SetLocal | Operation::SetRemote { .. } | Operation::Sample { .. } => 0,
+        };
+        let queued: usize = self.queue.iter().map(count).sum();
+        candidates.truncate(MAX_QUEUED.saturating_sub(queued));
+        match self.queue.back_mut() {
+            Some(Operation::AddCandidates(last)) => last.append(&mut candidates),
+            _ if candidates.is_empty() => {}
+            _ => self.queue.push_back(Operation::AddCandidates(candidates)),
+        }
     }
 
     /// Takes note of a completion. Returns what was completed, unless it is not the
@@ -113,8 +125,8 @@ impl Operations {
             Operation::SetRemote { kind, sdp } => {
                 (OperationKind::SetRemote, Command::SetRemoteDescription { op, pc, kind, sdp })
             }
-            Operation::AddCandidate(candidate) => {
-                (OperationKind::AddCandidate, Command::AddIceCandidate { op, pc, candidate })
+            Operation::AddCandidates(candidates) => {
+                (OperationKind::AddCandidates, Command::AddIceCandidates { op, pc, candidates })
             }
             Operation::Sample { detailed } => {
                 (OperationKind::Sample, Command::SampleStats { op, pc, detailed })
@@ -133,6 +145,11 @@ mod tests {
 
     const DUE: Timestamp = Timestamp::from_millis(10_000);
 
+    fn candidate(n: usize) -> IceCandidate {
+        let candidate = format!("candidate:{n}");
+        IceCandidate { candidate, sdp_mid: None, sdp_m_line_index: None, username_fragment: None }
+    }
+
     #[test]
     fn nothing_is_given_out_before_the_one_ahead_has_completed() {
         let mut operations = Operations::new(PcId(1), OpId(1), DUE);
@@ -150,15 +167,34 @@ mod tests {
     fn candidates_do_not_pile_up_without_a_bound() {
         let mut operations = Operations::new(PcId(1), OpId(1), DUE);
         for n in 0..10_000 {
-            let candidate = format!("candidate:{n}");
-            operations.push(Operation::AddCandidate(IceCandidate {
-                candidate,
-                sdp_mid: None,
-                sdp_m_line_index: None,
-                username_fragment: None,
-            }));
+            operations.push(Operation::AddCandidates(vec![candidate(n), candidate(n)]));
+            if n == 20 {
+                operations.push(Operation::SetLocal);
+            }
         }
-        assert_eq!(operations.queue.len(), MAX_QUEUED);
+        let mut added = Vec::new();
+        operations.complete(OpId(1));
+        while let Some(command) = operations.next(OpId(2), DUE) {
+            if let Command::AddIceCandidates { candidates, .. } = command {
+                added.push(candidates.len());
+            }
+        }
+        assert_eq!(added, [42, MAX_QUEUED - 42]);
+    }
+
+    #[test]
+    fn candidates_that_wait_together_are_added_together_but_not_across_a_description() {
+        let mut operations = Operations::new(PcId(1), OpId(1), DUE);
+        operations.push(Operation::AddCandidates(vec![candidate(1)]));
+        operations.push(Operation::AddCandidates(vec![candidate(2), candidate(3)]));
+        operations.push(Operation::SetLocal);
+        operations.push(Operation::AddCandidates(vec![candidate(4)]));
+        operations.complete(OpId(1));
+        let commands: Vec<Command> = std::iter::from_fn(|| operations.next(OpId(2), DUE)).collect();
+        let add = |candidates| Command::AddIceCandidates { op: OpId(2), pc: PcId(1), candidates };
+        let local = Command::SetLocalDescription { op: OpId(2), pc: PcId(1) };
+        let first = add(vec![candidate(1), candidate(2), candidate(3)]);
+        assert_eq!(commands, [first, local, add(vec![candidate(4)])]);
     }
 
     #[test]

@@ -93,7 +93,9 @@ impl Trickle {
         }
         self.gathered.push(candidate);
         if !self.holding && self.flush_at.is_none() {
-            self.flush_at = Some(now + config.trickle_interval);
+            let first = self.sent == 0;
+            let wait = if first { config.first_trickle_interval } else { config.trickle_interval };
+            self.flush_at = Some(now + wait);
         }
         None
     }
@@ -212,6 +214,19 @@ mod tests {
         let batch = trickle.on_gathered(NOW, &MeshConfig::default(), None).unwrap();
         assert_eq!(batch.candidates.len(), 2);
         assert_eq!(trickle.deadline(), None);
+    }
+
+    #[test]
+    fn the_first_candidates_of_a_round_wait_less_than_those_that_follow() {
+        let config = MeshConfig::default();
+        let mut trickle = Trickle::default();
+        trickle.on_description_sent(FIRST, false);
+        gather(&mut trickle, 1);
+        let first = trickle.deadline().unwrap();
+        assert_eq!(first, NOW + config.first_trickle_interval);
+        trickle.on_timeout(first).unwrap();
+        gather(&mut trickle, 2);
+        assert_eq!(trickle.deadline(), Some(NOW + config.trickle_interval));
     }
 
     #[test]

@@ -411,10 +411,13 @@ impl World {
                 self.after_description(n, pc);
                 self.announce_track(n, pc);
             }
-            Command::AddIceCandidate { op, pc, candidate } => {
+            Command::AddIceCandidates { op, pc, candidates } => {
                 self.begin(n, op, pc);
-                let result = self.nodes[n].pcs.get_mut(&pc).unwrap().add_candidate(&candidate);
-                self.later(n, Input::Completed { op, result: result.map(|()| Completion::Done) });
+                let record = self.nodes[n].pcs.get_mut(&pc).unwrap();
+                let results = candidates.iter().map(|candidate| record.add_candidate(candidate));
+                let refused = results.filter(Result::is_err).count().try_into().unwrap();
+                let result = Ok(Completion::CandidatesAdded { refused });
+                self.later(n, Input::Completed { op, result });
                 self.at(Duration::ZERO, Happening::Connectivity);
             }
             Command::SampleStats { op, pc, .. } => {

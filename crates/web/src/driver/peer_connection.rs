@@ -10,8 +10,8 @@ use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{
     Event, MediaStream, MediaStreamTrack, RtcBundlePolicy, RtcConfiguration, RtcIceCandidateInit,
     RtcIceServer, RtcIceTransportPolicy, RtcPeerConnection, RtcPeerConnectionIceEvent,
-    RtcRtpReceiver, RtcRtpTransceiver, RtcRtpTransceiverDirection, RtcRtpTransceiverInit,
-    RtcSdpType, RtcSessionDescriptionInit, RtcTrackEvent,
+    RtcRtpReceiver, RtcRtpSender, RtcRtpTransceiver, RtcRtpTransceiverDirection,
+    RtcRtpTransceiverInit, RtcSdpType, RtcSessionDescriptionInit, RtcTrackEvent,
 };
 
 use crate::driver::event::{Port, Report};
@@ -124,30 +124,39 @@ impl PeerConnection {
         track: Option<&MediaStreamTrack>,
         stream: &MediaStream,
     ) {
-        let promises = Array::new();
         for transceiver in self.transceivers() {
             transceiver.set_direction(RtcRtpTransceiverDirection::Sendrecv);
             let sender: StreamSender = transceiver.sender().unchecked_into();
             // Where it is missing, the other side gets a track without a stream.
             drop(sender.set_streams(stream));
-            promises.push(&sender.replace_track(track));
+            replace_track(&sender, track);
         }
-        run(port, op, Ok(Promise::all(&promises)), || Ok(Completion::Done));
+        // The browser takes the calls of one connection in order (webrtc-pc §4.4.1.2): the
+        // answer that follows need not wait for the track here.
+        port.complete(op, Ok(Completion::Done));
     }
 
     /// Sends another track, or none, from here on. Never touches descriptions.
     pub(crate) fn replace_track(&self, track: Option<&MediaStreamTrack>) {
         for transceiver in self.transceivers() {
-            let promise = transceiver.sender().replace_track(track);
-            spawn_local(async move {
-                // Fails only on a connection that is closed meanwhile.
-                drop(JsFuture::from(promise).await);
-            });
+            replace_track(&transceiver.sender(), track);
         }
     }
 
-    /// `addIceCandidate(…)`.
-    pub(crate) fn add_ice_candidate(&self, port: Port, op: OpId, candidate: &IceCandidate) {
+    /// `addIceCandidate(…)` for each.
+    pub(crate) fn add_ice_candidates(&self, port: Port, op: OpId, candidates: &[IceCandidate]) {
+        let calls: Vec<JsFuture> =
+            candidates.iter().map(|candidate| self.add_ice_candidate(candidate).into()).collect();
+        spawn_local(async move {
+            let mut refused = 0;
+            for call in calls {
+                refused += u32::from(call.await.is_err());
+            }
+            port.complete(op, Ok(Completion::CandidatesAdded { refused }));
+        });
+    }
+
+    fn add_ice_candidate(&self, candidate: &IceCandidate) -> Promise {
         let init = RtcIceCandidateInit::new(&candidate.candidate);
         init.set_sdp_mid(candidate.sdp_mid.as_deref());
         init.set_sdp_m_line_index(candidate.sdp_m_line_index);
@@ -155,8 +164,7 @@ impl PeerConnection {
             // Setting a property of a plain object cannot fail.
             drop(Reflect::set(&init, &"usernameFragment".into(), &fragment.into()));
         }
-        let promise = self.native.add_ice_candidate_with_opt_rtc_ice_candidate_init(Some(&init));
-        run(port, op, Ok(promise), || Ok(Completion::Done));
+        self.native.add_ice_candidate_with_opt_rtc_ice_candidate_init(Some(&init))
     }
 
     /// `restartIce()`.
@@ -186,6 +194,14 @@ impl Drop for PeerConnection {
         self.listeners.clear();
         self.native.close();
     }
+}
+
+fn replace_track(sender: &RtcRtpSender, track: Option<&MediaStreamTrack>) {
+    let promise = sender.replace_track(track);
+    spawn_local(async move {
+        // Fails only on a connection that is closed meanwhile.
+        drop(JsFuture::from(promise).await);
+    });
 }
 
 /// Reports the end of `promise`, with what `completion` makes of it.

@@ -127,8 +127,8 @@ impl Running {
                     connection.set_remote_description(port, (op, pc), kind, &sdp);
                 })
             }
-            Command::AddIceCandidate { op, pc, candidate } => self.with(op, pc, |connection| {
-                connection.add_ice_candidate(port, op, &candidate);
+            Command::AddIceCandidates { op, pc, candidates } => self.with(op, pc, |connection| {
+                connection.add_ice_candidates(port, op, &candidates);
             }),
             Command::RestartIce { pc } => {
                 if let Some(connection) = self.connections.get(&pc) {
