@@ -28,7 +28,7 @@ pub(crate) fn dist() -> PathBuf {
 /// Identifies everything that goes into the page.
 pub(crate) fn stamp(wasm: &[u8], profile: Profile) -> Result<String> {
     let mut hash = Sha256::new();
-    hash.update(format!("{profile:?} 1\n"));
+    hash.update(format!("{profile:?} 2\n"));
     hash.update(wasm);
     let own = std::env::current_exe().and_then(std::fs::metadata).and_then(|m| m.modified());
     hash.update(format!("{own:?}"));

@@ -18,6 +18,11 @@ const FEATURES: [&str; 6] = [
     "sign-ext",
 ];
 
+/// A function with one caller stays a function unless it is small. Engines decide by calls
+/// and size what to optimise: with the core in one function of 60 kB, that is compiled anew
+/// while the connections are set up, and takes a second of a processor.
+const INLINING: &str = "--one-caller-inline-max-function-size=100";
+
 /// How the client is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Profile {
@@ -99,7 +104,7 @@ fn optimise(wasm: &Path) -> Result<()> {
         return Ok(());
     };
     let smaller = wasm.with_extension("opt.wasm");
-    optimiser.arg(wasm).arg("-o").arg(&smaller).arg("-Oz");
+    optimiser.arg(wasm).arg("-o").arg(&smaller).args(["-Oz", INLINING]);
     optimiser.args(FEATURES.map(|feature| format!("--enable-{feature}")));
     if shell::run(&mut optimiser).is_err() {
         println!("  wasm-opt failed, perhaps from age: the client stays as it is");
