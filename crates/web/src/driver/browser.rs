@@ -4,7 +4,7 @@ use js_sys::Date;
 use openstudio_units::{RoomId, Seed};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::Window;
+use web_sys::{Performance, Window};
 
 use crate::driver::externs::MaybeNavigator;
 use crate::model::address::{Address, room_path};
@@ -22,9 +22,9 @@ pub(crate) fn navigator(window: &Window) -> MaybeNavigator {
 }
 
 /// Returns the monotonic and the wall clock, milliseconds.
-pub(crate) fn clocks(window: &Window) -> (f64, f64) {
+pub(crate) fn clocks(performance: Option<&Performance>) -> (f64, f64) {
     let wall = Date::now();
-    (window.performance().map_or(wall, |performance| performance.now()), wall)
+    (performance.map_or(wall, Performance::now), wall)
 }
 
 /// Draws a seed from the browser's cryptographic source.

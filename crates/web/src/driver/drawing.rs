@@ -7,14 +7,29 @@ use openstudio_session as session;
 use openstudio_session::mesh::LinkSnapshot;
 use openstudio_units::PeerId;
 
+use crate::driver::browser;
 use crate::driver::studio::Studio;
 use crate::model::card::{self, Card, Link, MicrophoneMark};
 use crate::model::words::MicrophoneState;
-use crate::view::{LinkRow, Screen, put};
+use crate::view::{Entering, LinkRow, Screen, put};
 
 impl Studio {
+    /// Brings the room to the screen. Called with every tick only: drawing at once would hold
+    /// up the connections that a mass join is about, and draw after every message.
+    pub(crate) fn draw(&mut self) {
+        if !self.running.as_ref().is_some_and(|running| running.entered) {
+            return;
+        }
+        self.show(Screen::Room);
+        put(self.view.entering, Entering::Idle);
+        put(self.view.address, browser::address(&self.window));
+        if std::mem::take(&mut self.stale) {
+            self.draw_cards();
+        }
+    }
+
     /// Writes the cards, and says what changed.
-    pub(crate) fn draw_cards(&self) {
+    fn draw_cards(&self) {
         let Some(session) = self.running.as_ref().map(|running| &running.session) else { return };
         let mut links: BTreeMap<PeerId, Link> =
             session.links().into_iter().map(|link| (link.peer, link.into())).collect();

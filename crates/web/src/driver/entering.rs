@@ -129,6 +129,8 @@ impl Studio {
         let url = browser::socket_url(&self.window);
         self.running = Some(Running::new(session, self.number, port, url, stream));
         self.departure = Departure::Unexpected;
+        // The socket opens while the rest is made.
+        self.perform_all();
         self.desk.graph = Graph::new(&self.document).ok();
         let silent = self.desk.graph.is_none();
         put(self.view.sound, if silent { Sound::Impossible } else { Sound::On });
@@ -173,11 +175,8 @@ impl Studio {
             self.input(Input::Rename(name));
         }
         browser::enter_address(&self.window, room);
-        put(self.view.address, browser::address(&self.window));
         self.tabs.say(TabMessage::Here(room));
         self.tick_while(true);
-        put(self.view.entering, Entering::Idle);
-        self.show(Screen::Room);
     }
 
     /// Keeps the newest token for a reload.

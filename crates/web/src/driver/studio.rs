@@ -8,7 +8,7 @@ use openstudio_session::{self as session, EndReason, Input, Output, SignallingSt
 use openstudio_units::{Role, Timestamp};
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::spawn_local;
-use web_sys::{Document, EventTarget, MediaDevices, Window};
+use web_sys::{Document, EventTarget, MediaDevices, Performance, Window};
 
 use crate::audio::{Graph, Meters, Microphone, TICK_MS};
 use crate::driver::browser;
@@ -62,11 +62,12 @@ pub(crate) struct Studio {
     /// How the person is leaving, while they are.
     pub(crate) departure: Departure,
     pub(crate) shows_details: bool,
+    performance: Option<Performance>,
     clock: Clock,
     alarm: Alarm,
     ended: Option<EndReason>,
     /// Whether cards may have to be drawn anew.
-    stale: bool,
+    pub(crate) stale: bool,
     _listeners: Vec<Listener>,
 }
 
@@ -92,7 +93,8 @@ async fn run(mut studio: Studio, mut receiver: UnboundedReceiver<Event>) {
 
 impl Studio {
     fn new(window: Window, document: Document, view: View, sender: Sender) -> Self {
-        let (monotonic, wall) = browser::clocks(&window);
+        let performance = window.performance();
+        let (monotonic, wall) = browser::clocks(performance.as_ref());
         let devices = browser::navigator(&window).media_devices();
         let rings = sender.clone();
         let alarm = Alarm::new(&window, move || drop(rings.unbounded_send(Event::Alarm)));
@@ -117,6 +119,7 @@ impl Studio {
             number: 0,
             departure: Departure::Unexpected,
             shows_details: false,
+            performance,
             clock: Clock::new(monotonic, wall),
             alarm,
             ended: None,
@@ -127,7 +130,7 @@ impl Studio {
 
     /// Returns the time for the core.
     pub(crate) fn now(&mut self) -> Timestamp {
-        let (monotonic, wall) = browser::clocks(&self.window);
+        let (monotonic, wall) = browser::clocks(self.performance.as_ref());
         self.clock.at(monotonic, wall)
     }
 
@@ -177,19 +180,20 @@ impl Studio {
 
     /// Does everything that the core asks for, then sets the alarm and draws.
     fn settle(&mut self) {
-        while let Some(output) = self.running.as_mut().and_then(|r| r.session.poll_output()) {
-            self.perform(output);
-        }
+        self.perform_all();
         if let Some(reason) = self.ended.take() {
             self.depart(reason);
-        }
-        if self.stale {
-            self.stale = false;
-            self.draw_cards();
         }
         let due = self.running.as_ref().and_then(|r| r.session.poll_timeout());
         let now = self.now();
         self.alarm.set(now, due.map(|deadline| deadline.at));
+    }
+
+    /// Does everything that the core asks for.
+    pub(crate) fn perform_all(&mut self) {
+        while let Some(output) = self.running.as_mut().and_then(|r| r.session.poll_output()) {
+            self.perform(output);
+        }
     }
 
     fn perform(&mut self, output: Output) {
@@ -318,6 +322,7 @@ impl Studio {
     }
 
     fn tick(&mut self) {
+        self.draw();
         let desk = &mut self.desk;
         desk.ticks = desk.ticks.wrapping_add(1);
         let Some(graph) = &mut desk.graph else { return };

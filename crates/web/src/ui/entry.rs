@@ -1,6 +1,7 @@
 //! The page in front of the room: your name, and one button.
 
 use leptos::ev::SubmitEvent;
+use leptos::html;
 use leptos::prelude::*;
 use openstudio_units::Role;
 
@@ -65,6 +66,7 @@ pub(crate) fn Wordmark() -> impl IntoView {
 fn NameForm(view: View, wishes: Wishes) -> impl IntoView {
     let typed = RwSignal::new(driver::remembered(NAME_KEY).unwrap_or_default());
     let error = RwSignal::new(None::<&'static str>);
+    let field = NodeRef::<html::Input>::new();
     let busy = move || view.entering.get() != Entering::Idle;
     let submit = move |event: SubmitEvent| {
         event.prevent_default();
@@ -73,6 +75,10 @@ fn NameForm(view: View, wishes: Wishes) -> impl IntoView {
             Err(sentence) => return error.set(Some(sentence)),
         };
         error.set(None);
+        // Removing a focused field makes the browser lay out the page on the spot.
+        if let Some(field) = field.get_untracked() {
+            drop(field.blur());
+        }
         driver::remember(NAME_KEY, name.as_str());
         wishes.send(match view.address.get_untracked() {
             Address::Room { .. } => Wish::Join(name),
@@ -83,6 +89,7 @@ fn NameForm(view: View, wishes: Wishes) -> impl IntoView {
         <form class="name-form" on:submit=submit novalidate>
             <label for="name">"Your name"</label>
             <input
+                node_ref=field
                 id="name"
                 type="text"
                 maxlength="64"
