@@ -1,4 +1,4 @@
-//! The Web Audio graph: remote track → gain → bus → loudspeaker, with a level tap each.
+//! The Web Audio graph: remote track → level tap → bus → loudspeaker.
 
 use std::collections::BTreeMap;
 
@@ -42,6 +42,7 @@ impl Drop for Tap {
     fn drop(&mut self) {
         // Fails only for nodes that are not connected.
         drop(self.source.disconnect());
+        drop(self.analyser.disconnect());
     }
 }
 
@@ -50,16 +51,13 @@ impl Drop for Tap {
 struct Strip {
     pc: PcId,
     /// None where the browser refuses the graph: then the element alone is heard.
-    path: Option<(Tap, GainNode)>,
+    tap: Option<Tap>,
     /// Chromium gives Web Audio silence unless a media element plays the stream as well.
     element: HtmlAudioElement,
 }
 
 impl Drop for Strip {
     fn drop(&mut self) {
-        if let Some((_, gain)) = &self.path {
-            drop(gain.disconnect());
-        }
         self.element.set_src_object(None);
     }
 }
@@ -119,20 +117,18 @@ impl Graph {
         let element = HtmlAudioElement::new()?;
         // Some browsers refuse streams of another sample rate. Heard without a level is
         // better than not heard.
-        let path = self.path(&stream).ok();
-        element.set_muted(path.is_some());
+        let tap = self.path(&stream).ok();
+        element.set_muted(tap.is_some());
         element.set_src_object(Some(&stream));
         let_run(element.play());
-        self.strips.insert(peer, Strip { pc, path, element });
+        self.strips.insert(peer, Strip { pc, tap, element });
         Ok(())
     }
 
-    fn path(&self, stream: &MediaStream) -> Result<(Tap, GainNode), JsValue> {
+    fn path(&self, stream: &MediaStream) -> Result<Tap, JsValue> {
         let tap = Tap::new(&self.context, stream)?;
-        let gain = self.context.create_gain()?;
-        tap.source.connect_with_audio_node(&gain)?;
-        gain.connect_with_audio_node(&self.bus)?;
-        Ok((tap, gain))
+        tap.analyser.connect_with_audio_node(&self.bus)?;
+        Ok(tap)
     }
 
     /// Ends what was played of `pc`, if it is still the one.
@@ -148,9 +144,7 @@ impl Graph {
     /// Returns the meter position of a participant's voice; `peer` is none for one's own.
     pub(crate) fn level(&mut self, peer: Option<PeerId>) -> u8 {
         let tap = match peer {
-            Some(peer) => {
-                self.strips.get(&peer).and_then(|strip| strip.path.as_ref().map(|(tap, _)| tap))
-            }
+            Some(peer) => self.strips.get(&peer).and_then(|strip| strip.tap.as_ref()),
             None => self.own.as_ref(),
         };
         let Some(tap) = tap else { return 0 };
