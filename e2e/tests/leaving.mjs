@@ -6,8 +6,8 @@ import { until } from '../lib/poll.mjs';
 import { assertNoErrors, assertNoGaps, gather, hearAll } from '../lib/rooms.mjs';
 import { photograph, suite } from '../lib/suite.mjs';
 
-const HOSTS = 2;
-const CALLERS = 4;
+const HOSTS = 3;
+const CALLERS = 5;
 
 suite((scenario) => {
   scenario('two leave, the others go on without a gap, both join again', async (room) => {

@@ -44,7 +44,7 @@ const HEADERS: [(&str, &str); 7] = [
         "permissions-policy",
         "microphone=(self), speaker-selection=(self), autoplay=(self), screen-wake-lock=(self), \
          clipboard-write=(self), camera=(), geolocation=(), display-capture=(), payment=(), \
-         usb=(), midi=(), serial=(), bluetooth=(), hid=()",
+         usb=(), midi=(), serial=(), hid=()",
     ),
     ("cross-origin-opener-policy", "same-origin"),
     ("cross-origin-resource-policy", "same-origin"),
