@@ -1,8 +1,9 @@
 // How our page compares with a bare mesh, run alternately in this one process:
-// `node bench/join.mjs [--rounds=5] [--json] [--only=bare|ours]`.
+// `node bench/join.mjs [--rounds=5] [--json] [--peers=8] [--only=bare|ours]`.
 //
 // - join: ms from pressing Join on seven pages at once (an eighth is in the
 //   room) until the last of the 56 directions is audible in what is played;
+//   `--peers` takes another number of pages;
 // - cpu: cores per participant over 10 s in a room of four, analysers paused;
 // - memory: MiB (PSS) of the renderers per page in that room.
 
@@ -14,7 +15,6 @@ import { coresOver, rendererMemory } from '../lib/processes.mjs';
 import { median } from '../lib/tones.mjs';
 import { bare, ours } from './pages.mjs';
 
-const JOINING = 8;
 const STEADY = 4;
 const SETTLE_MS = 3000;
 const CPU_WINDOW_MS = 10_000;
@@ -23,10 +23,12 @@ const LIMIT_MS = 60_000;
 const { values: options } = parseArgs({
   options: {
     rounds: { type: 'string', default: '5' },
+    peers: { type: 'string', default: '8' },
     json: { type: 'boolean', default: false },
     only: { type: 'string' },
   },
 });
+const PEERS = Number(options.peers);
 const say = options.json ? () => {} : console.log;
 
 async function withBrowser(measure) {
@@ -46,7 +48,7 @@ async function pressAll(members) {
 }
 
 const measureJoin = (pages) => withBrowser(async (browser) => {
-  const members = await pages.start(browser, JOINING);
+  const members = await pages.start(browser, PEERS);
   const pressed = await pressAll(members);
   let heard;
   const all = async () => (heard = await lastHeard(members)).at;

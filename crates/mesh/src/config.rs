@@ -120,6 +120,25 @@ impl MeshConfig {
         Ok(())
     }
 
+    /// The same with the limits of a machine that is slower by `factor`.
+    pub(crate) fn stretched(&self, factor: u32) -> Self {
+        Self {
+            offer_timeout: self.offer_timeout.saturating_mul(factor),
+            answer_timeout: self.answer_timeout.saturating_mul(factor),
+            operation_timeout: self.operation_timeout.saturating_mul(factor),
+            ice_start_timeout: self.ice_start_timeout.saturating_mul(factor),
+            connect_timeout: self.connect_timeout.saturating_mul(factor),
+            silence_timeout: self.silence_timeout.saturating_mul(factor),
+            first_audio_timeout: self.first_audio_timeout.saturating_mul(factor),
+            backoff: Backoff {
+                base: self.backoff.base.saturating_mul(factor),
+                cap: self.backoff.cap.saturating_mul(factor),
+                ..self.backoff
+            },
+            ..self.clone()
+        }
+    }
+
     pub(crate) fn is_wake(&self, due: Timestamp, now: Timestamp) -> bool {
         now.since(due) > self.wake_threshold
     }

@@ -60,6 +60,7 @@ mod link;
 mod mesh;
 mod output;
 mod signal;
+mod strain;
 
 pub use backoff::Backoff;
 pub use config::{ConfigError, MeshConfig};

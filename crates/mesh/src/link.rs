@@ -257,17 +257,24 @@ impl PeerLink {
         }
     }
 
-    /// Gives all that is under way its full time again.
+    /// Gives all that is under way its full time again, and begins again what could not
+    /// succeed meanwhile.
     fn revive(&mut self, ctx: &mut Context<'_>) {
+        self.extend(ctx);
+        if let Some(action) = self.recovery.on_reachable(ctx.now, ctx.config) {
+            self.climb(ctx, action);
+        }
+    }
+
+    /// Gives all that is under way its full time again.
+    pub(crate) fn extend(&mut self, ctx: &mut Context<'_>) {
         if let Some(connection) = &mut self.connection {
             connection.extend(ctx.now, ctx.config);
         }
         if self.offer_due.is_some() {
             self.offer_due = Some(ctx.now + ctx.config.offer_timeout);
         }
-        if let Some(action) = self.recovery.on_reachable(ctx.now, ctx.config) {
-            self.climb(ctx, action);
-        }
+        self.recovery.extend(ctx.now, ctx.config);
     }
 
     /// *Retry*, or another reason from outside to begin again at once.
@@ -507,7 +514,7 @@ impl PeerLink {
     /// Makes a peer connection. `offers`: it is to make the first offer.
     fn connect(&mut self, ctx: &mut Context<'_>, offers: bool, relay_only: bool) {
         let pc = ctx.out.next_pc(ctx.peer);
-        let op = ctx.out.next_op(ctx.peer, pc);
+        let op = ctx.out.next_op(ctx.now, ctx.peer, pc);
         let mut connection = Connection::new(ctx, pc, op, self.polite);
         connection.relay_only = relay_only;
         if self.recovery.is_attempting() {

@@ -14,6 +14,7 @@ use crate::input::{Input, PeerConnectionState, PeerInfo};
 use crate::link::{Context, Outbox, PeerLink};
 use crate::output::{ConnectionState, HealthLevel, Output, PcId, Trouble};
 use crate::signal::Signal;
+use crate::strain::Strain;
 
 /// The connection manager of one participant.
 ///
@@ -24,6 +25,11 @@ pub struct Mesh {
     incarnation: Incarnation,
     seed: Seed,
     links: BTreeMap<PeerId, PeerLink>,
+    /// As it was given; `shared` has it with the limits of the moment.
+    config: MeshConfig,
+    strain: Strain,
+    /// The factor of `shared.config`.
+    factor: u32,
     shared: Shared,
     counters: Counters,
     /// When the machine last woke up; nothing before that is overdue.
@@ -104,10 +110,25 @@ impl Mesh {
         now: Timestamp,
     ) -> Self {
         let config = if config.validate().is_ok() { config } else { MeshConfig::default() };
-        let shared =
-            Shared { config, signalling_up: true, has_relay: false, out: Outbox::default() };
+        let shared = Shared {
+            config: config.clone(),
+            signalling_up: true,
+            has_relay: false,
+            out: Outbox::default(),
+        };
         let (links, counters) = (BTreeMap::new(), Counters::default());
-        Self { local, incarnation, seed, links, shared, counters, awake_since: now }
+        Self {
+            local,
+            incarnation,
+            seed,
+            links,
+            config,
+            strain: Strain::default(),
+            factor: 1,
+            shared,
+            counters,
+            awake_since: now,
+        }
     }
 
     /// Feeds one input. Never fails: what fits nothing is dropped and counted.
@@ -122,7 +143,13 @@ impl Mesh {
                 self.for_each(now, PeerLink::on_reachability);
             }
             Input::Completed { op, result } => {
-                let owner = self.shared.out.take_op(op);
+                let given = self.shared.out.take_op(op);
+                // An operation that slept through a pause of the machine says nothing.
+                if let Some((_, at)) = given.filter(|(_, at)| *at >= self.awake_since) {
+                    self.strain.on_operation(now, now.since(at));
+                    self.follow_strain(now);
+                }
+                let owner = given.map(|(peer, _)| peer);
                 self.with_owner(now, owner, |link, ctx| link.on_completed(ctx, op, result));
             }
             Input::NegotiationNeeded { pc } => {
@@ -169,6 +196,7 @@ impl Mesh {
     /// Advances timers. Calling early or twice is harmless.
     pub fn handle_timeout(&mut self, now: Timestamp) {
         self.check_wake(now);
+        self.follow_strain(now);
         self.for_each(now, |link, ctx| {
             if link.deadline(ctx.signalling_up, ctx.config).is_some_and(|due| ctx.now >= due.at) {
                 link.on_timeout(ctx);
@@ -276,6 +304,21 @@ impl Mesh {
             self.awake_since = now;
             tracing::debug!("woke up late; every link is looked at");
             self.for_each(now, PeerLink::on_wake);
+        }
+    }
+
+    /// Stretches the time limits to what this machine can keep. What is under way gets its
+    /// full time again when they rise: it was begun under limits that are too short.
+    fn follow_strain(&mut self, now: Timestamp) {
+        let (before, factor) = (self.factor, self.strain.factor(now));
+        if before == factor {
+            return;
+        }
+        tracing::debug!(factor, "time limits");
+        self.factor = factor;
+        self.shared.config = self.config.stretched(factor);
+        if factor > before {
+            self.for_each(now, PeerLink::extend);
         }
     }
 

@@ -51,6 +51,23 @@ fn a_dead_path_goes_down_the_ladder_on_both_sides_and_retry_brings_it_back() {
     }
 }
 
+/// A machine that carries too much is no broken network: to begin anew what is under way
+/// makes everything later still.
+#[test]
+fn regression_a_slow_machine_connects_everyone_once_instead_of_beginning_anew_for_ever() {
+    for seed in 0..10 {
+        let mut world = World::new(seed, 8);
+        world.slowness = 5 * SECOND;
+        world.join_all();
+        world.run_until(90 * SECOND, World::all_connected);
+        assert_eq!((world.tally.peer_connections, world.tally.offers), (56, 28), "seed {seed}");
+        let failed = |event: &&Event| {
+            matches!(event, Event::ConnectionStateChanged { to: ConnectionState::Failed, .. })
+        };
+        assert_eq!(world.nodes.iter().flat_map(|node| &node.events).filter(failed).count(), 0);
+    }
+}
+
 /// One side gives up a little earlier: what the other still tries must not make its
 /// screen swing between *failed* and *reconnecting*, and must succeed all the same.
 #[test]

@@ -15,6 +15,9 @@ pub(crate) struct Options {
     /// How often each page is measured
     #[arg(long, default_value_t = 5)]
     rounds: u32,
+    /// How many browsers join at once
+    #[arg(long, default_value_t = 8)]
+    peers: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -46,6 +49,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     node.current_dir(shell::root().join("e2e")).env("OPENSTUDIO_BIN", binary);
     let script = if options.what == What::Join { "bench/join.mjs" } else { "bench/load.mjs" };
     node.arg(script).arg(format!("--rounds={}", options.rounds));
+    if options.what == What::Join {
+        node.arg(format!("--peers={}", options.peers));
+    }
     node.args(options.json.then_some("--json"));
     shell::run(&mut node)
 }

@@ -285,7 +285,7 @@ impl Connection {
         if !self.operations.is_ready() {
             return;
         }
-        let op = ctx.out.next_op(ctx.peer, self.pc);
+        let op = ctx.out.next_op(ctx.now, ctx.peer, self.pc);
         let due = ctx.now + ctx.config.operation_timeout;
         if let Some(command) = self.operations.next(op, due) {
             ctx.out.command(command);

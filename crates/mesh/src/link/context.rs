@@ -18,13 +18,21 @@ pub(crate) struct Context<'a> {
     pub(crate) out: &'a mut Outbox,
 }
 
+/// An operation that is under way.
+#[derive(Debug, Clone, Copy)]
+struct GivenOut {
+    peer: PeerId,
+    pc: PcId,
+    at: Timestamp,
+}
+
 /// Outputs in order, and whose operation or peer connection an id names.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     queue: VecDeque<Output>,
     last_op: u64,
     last_pc: u64,
-    ops: BTreeMap<OpId, (PeerId, PcId)>,
+    ops: BTreeMap<OpId, GivenOut>,
     pcs: BTreeMap<PcId, PeerId>,
 }
 
@@ -36,7 +44,7 @@ impl Outbox {
     pub(crate) fn command(&mut self, command: Command) {
         if let Command::ClosePeerConnection { pc } = command {
             self.pcs.remove(&pc);
-            self.ops.retain(|_, (_, of)| *of != pc);
+            self.ops.retain(|_, given| given.pc != pc);
         }
         self.queue.push_back(Output::Command(command));
     }
@@ -45,10 +53,10 @@ impl Outbox {
         self.queue.push_back(Output::Event(event));
     }
 
-    pub(crate) fn next_op(&mut self, peer: PeerId, pc: PcId) -> OpId {
+    pub(crate) fn next_op(&mut self, at: Timestamp, peer: PeerId, pc: PcId) -> OpId {
         self.last_op = self.last_op.saturating_add(1);
         let op = OpId(self.last_op);
-        self.ops.insert(op, (peer, pc));
+        self.ops.insert(op, GivenOut { peer, pc, at });
         op
     }
 
@@ -59,9 +67,9 @@ impl Outbox {
         pc
     }
 
-    /// Whose operation completed. Each is asked for once.
-    pub(crate) fn take_op(&mut self, op: OpId) -> Option<PeerId> {
-        self.ops.remove(&op).map(|(peer, _)| peer)
+    /// Whose operation completed, and when it was given out. Each is asked for once.
+    pub(crate) fn take_op(&mut self, op: OpId) -> Option<(PeerId, Timestamp)> {
+        self.ops.remove(&op).map(|given| (given.peer, given.at))
     }
 
     pub(crate) fn owner(&self, pc: PcId) -> Option<PeerId> {

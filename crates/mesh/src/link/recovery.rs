@@ -206,6 +206,13 @@ impl Recovery {
         self.state = State::Calm;
     }
 
+    /// Gives the attempt under way its full time again.
+    pub(crate) fn extend(&mut self, now: Timestamp, config: &MeshConfig) {
+        if let State::Attempting { due, .. } = &mut self.state {
+            *due = now + config.connect_timeout;
+        }
+    }
+
     /// The peer can be reached again, or this machine woke up: what could not succeed
     /// meanwhile is given its full time.
     pub(crate) fn on_reachable(&mut self, now: Timestamp, config: &MeshConfig) -> Option<Action> {

@@ -106,6 +106,8 @@ pub(crate) struct World {
     next_check: Timestamp,
     /// Connections are made, but no packet of audio passes.
     pub(crate) mute_wire: bool,
+    /// How long the platform's operations take at most; zero for a machine that keeps up.
+    pub(crate) slowness: Duration,
 }
 
 #[expect(clippy::print_stderr, reason = "a failed test says which seed it had")]
@@ -132,6 +134,7 @@ impl World {
             ufrags: 0,
             next_check: Timestamp::ZERO,
             mute_wire: false,
+            slowness: Duration::ZERO,
         };
         for _ in 0..n {
             world.add_node();
@@ -358,7 +361,14 @@ impl World {
     }
 
     fn later(&mut self, n: usize, input: Input) {
-        let delay = self.rng.duration_between(Duration::from_micros(10), Duration::from_millis(15));
+        let quick = (Duration::from_micros(10), Duration::from_millis(15));
+        let (least, most) = match &input {
+            Input::Completed { .. } if self.slowness > quick.1 => {
+                (self.slowness / 2, self.slowness)
+            }
+            _ => quick,
+        };
+        let delay = self.rng.duration_between(least, most);
         let life = self.nodes[n].life;
         self.at(delay, Happening::Input(n, life, input));
     }
