@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Fate, SECOND, World, drop_first, first_generation, is_answer, is_offer};
-use openstudio_mesh::{ConnectionState, Event, IceCandidate, Input, Signal, Trouble};
+use openstudio_mesh::{ConnectionState, Event, IceCandidate, Input, PeerInfo, Signal, Trouble};
 use openstudio_units::{Generation, OfferId};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -60,11 +60,7 @@ fn eight_that_join_at_once_connect_with_one_offer_per_pair_and_no_retry() {
 #[test]
 fn hosts_are_set_up_first_and_only_so_many_at_once() {
     let mut world = World::new(3, 8);
-    world.config.setups_in_flight = 2;
-    world.nodes.clear();
-    for _ in 0..8 {
-        world.add_node();
-    }
+    world.limit_setups(2);
     // The last node is impolite towards everybody.
     for other in 0..7 {
         world.introduce(7, other);
@@ -78,6 +74,20 @@ fn hosts_are_set_up_first_and_only_so_many_at_once() {
     world.run_until(10 * SECOND, |world| {
         (0..7).all(|n| world.state(7, n) == Some(ConnectionState::Connected))
     });
+}
+
+#[test]
+fn regression_who_goes_away_during_the_set_up_holds_up_nobody() {
+    let mut world = World::new(3, 3);
+    world.limit_setups(1);
+    world.introduce(2, 0);
+    world.introduce(2, 1);
+    assert_eq!(world.state(2, 1), Some(ConnectionState::Waiting), "node 0 has the only slot");
+    let away = PeerInfo { present: false, ..world.info(0) };
+    world.input(2, Input::PeerSeen { peer: world.nodes[0].id, info: away });
+    assert_eq!(world.state(2, 1), Some(ConnectionState::Connecting));
+    world.introduce(1, 2);
+    world.run_until(5 * SECOND, |w| w.state(2, 1) == Some(ConnectionState::Connected));
 }
 
 #[test]

@@ -174,6 +174,14 @@ impl World {
         Mesh::new(self.config.clone(), id, incarnation, seed, self.now)
     }
 
+    /// Begins again with the same participants and so many set-ups at once.
+    pub(crate) fn limit_setups(&mut self, setups_in_flight: usize) {
+        self.config.setups_in_flight = setups_in_flight;
+        for _ in 0..std::mem::take(&mut self.nodes).len() {
+            self.add_node();
+        }
+    }
+
     pub(crate) fn set_rule(&mut self, rule: impl FnMut(usize, usize, &Signal) -> Fate + 'static) {
         self.rule = Box::new(rule);
     }
@@ -362,11 +370,11 @@ impl World {
 
     fn later(&mut self, n: usize, input: Input) {
         let quick = (Duration::from_micros(10), Duration::from_millis(15));
-        let (least, most) = match &input {
-            Input::Completed { .. } if self.slowness > quick.1 => {
-                (self.slowness / 2, self.slowness)
-            }
-            _ => quick,
+        let is_operation = matches!(input, Input::Completed { .. });
+        let (least, most) = if is_operation && self.slowness > quick.1 {
+            (self.slowness / 2, self.slowness)
+        } else {
+            quick
         };
         let delay = self.rng.duration_between(least, most);
         let life = self.nodes[n].life;
