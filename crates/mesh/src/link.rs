@@ -261,7 +261,7 @@ impl PeerLink {
     /// succeed meanwhile.
     fn revive(&mut self, ctx: &mut Context<'_>) {
         self.extend(ctx);
-        if let Some(action) = self.recovery.on_reachable(ctx.now, ctx.config) {
+        if let Some(action) = self.recovery.on_reachable(ctx.now) {
             self.climb(ctx, action);
         }
     }

@@ -25,7 +25,7 @@ const HOLD: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Strain {
     /// When an operation was last as slow as each of [`LEVELS`].
-    slow_at: [Option<Timestamp>; 2],
+    slow_at: [Option<Timestamp>; LEVELS.len()],
 }
 
 impl Strain {

@@ -16,9 +16,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 fn a_short_outage_heals_without_a_new_peer_connection() {
     for seed in 0..20 {
         let mut world = World::pair(seed);
-        world.join_all();
-        world.run_until(3 * SECOND, World::all_connected);
-        world.run_for(10 * SECOND);
+        world.join_and_settle();
         world.block(0, 1);
         world.run_until(5 * SECOND, |w| w.state(0, 1) != Some(ConnectionState::Connected));
         world.unblock();
@@ -31,12 +29,9 @@ fn a_short_outage_heals_without_a_new_peer_connection() {
 fn a_dead_path_goes_down_the_ladder_on_both_sides_and_retry_brings_it_back() {
     for (seed, retrying) in (0..20).flat_map(|seed| [(seed, 0), (seed, 1)]) {
         let mut world = World::new(seed, 3);
-        world.join_all();
-        world.run_until(3 * SECOND, World::all_connected);
-        world.run_for(10 * SECOND);
+        world.join_and_settle();
         world.block(0, 1);
-        let failed = Some(ConnectionState::FailedPermanent);
-        world.run_until(120 * SECOND, |w| w.state(0, 1) == failed && w.state(1, 0) == failed);
+        world.run_until_both_gave_up();
         for (at, of) in [(0, 1), (1, 0)] {
             let permanent = |event: &&Event| matches!(event, Event::ConnectionFailed { .. });
             assert_eq!(world.nodes[at].events.iter().filter(permanent).count(), 1);
@@ -74,12 +69,9 @@ fn regression_a_slow_machine_connects_everyone_once_instead_of_beginning_anew_fo
 fn regression_who_gave_up_stays_failed_while_the_other_side_tries_but_takes_part() {
     for (seed, late) in (0..10).flat_map(|seed| [(seed, 0), (seed, 1)]) {
         let mut world = World::pair(seed);
-        world.join_all();
-        world.run_until(3 * SECOND, World::all_connected);
-        world.run_for(10 * SECOND);
+        world.join_and_settle();
         world.block(0, 1);
-        let failed = Some(ConnectionState::FailedPermanent);
-        world.run_until(120 * SECOND, |w| w.state(0, 1) == failed && w.state(1, 0) == failed);
+        world.run_until_both_gave_up();
         let before = world.events_of(1 - late, late).len();
         let peer = world.nodes[1 - late].id;
         world.input(late, Input::RetryRequested { peer });
@@ -93,9 +85,7 @@ fn regression_who_gave_up_stays_failed_while_the_other_side_tries_but_takes_part
 #[test]
 fn three_attempts_are_made_and_no_more() {
     let mut world = World::pair(9);
-    world.join_all();
-    world.run_until(3 * SECOND, World::all_connected);
-    world.run_for(10 * SECOND);
+    world.join_and_settle();
     world.block(0, 1);
     world.run_for(300 * SECOND);
     for n in [0, 1] {
@@ -114,9 +104,7 @@ fn the_last_rung_is_relay_only_when_there_is_a_relay() {
     for n in [0, 1] {
         world.input(n, Input::IceServersChanged { has_relay: true });
     }
-    world.join_all();
-    world.run_until(3 * SECOND, World::all_connected);
-    world.run_for(10 * SECOND);
+    world.join_and_settle();
     world.block(0, 1);
     world.run_until(120 * SECOND, |w| w.nodes[1].mesh.snapshot()[0].relay_only);
     world.run_until(5 * SECOND, |w| w.nodes[0].mesh.snapshot()[0].relay_only);
@@ -128,8 +116,7 @@ fn fresh_ice_servers_end_failed_permanent() {
     world.join_all();
     world.run_until(3 * SECOND, World::all_connected);
     world.block(0, 1);
-    let failed = Some(ConnectionState::FailedPermanent);
-    world.run_until(120 * SECOND, |w| w.state(0, 1) == failed && w.state(1, 0) == failed);
+    world.run_until_both_gave_up();
     world.unblock();
     world.input(0, Input::IceServersChanged { has_relay: true });
     world.run_until(10 * SECOND, World::all_connected);
@@ -141,8 +128,7 @@ fn online_ends_failed_permanent() {
     world.join_all();
     world.run_until(3 * SECOND, World::all_connected);
     world.block(0, 1);
-    let failed = Some(ConnectionState::FailedPermanent);
-    world.run_until(120 * SECOND, |w| w.state(0, 1) == failed && w.state(1, 0) == failed);
+    world.run_until_both_gave_up();
     world.unblock();
     world.input(1, Input::NetworkOnline);
     world.run_until(12 * SECOND, World::all_connected);
@@ -151,9 +137,7 @@ fn online_ends_failed_permanent() {
 #[test]
 fn a_connection_that_nobody_hears_goes_down_the_ladder() {
     let mut world = World::pair(2);
-    world.join_all();
-    world.run_until(3 * SECOND, World::all_connected);
-    world.run_for(10 * SECOND);
+    world.join_and_settle();
     // Packets of node 1 stop, while the room says that it has a microphone.
     world.nodes[1].microphone = false;
     world.run_until(10 * SECOND, |w| w.state(0, 1) == Some(ConnectionState::Disconnected));
@@ -267,9 +251,7 @@ fn a_hostile_counterpart_cannot_use_up_peer_connections_or_make_a_storm() {
 fn regression_an_unanswered_renegotiation_is_ended_by_the_next_generation() {
     for seed in 0..10 {
         let mut world = World::pair(seed);
-        world.join_all();
-        world.run_until(3 * SECOND, World::all_connected);
-        world.run_for(10 * SECOND);
+        world.join_and_settle();
         world.set_rule(drop_first(2, is_answer));
         world.restart_ice(1);
         world.run_for(25 * SECOND);
@@ -304,9 +286,7 @@ fn signalling_that_goes_away_does_not_touch_a_connection() {
 #[test]
 fn no_attempt_is_spent_while_the_peer_cannot_be_reached() {
     let mut world = World::pair(2);
-    world.join_all();
-    world.run_until(3 * SECOND, World::all_connected);
-    world.run_for(10 * SECOND);
+    world.join_and_settle();
     for n in [0, 1] {
         world.input(n, Input::SignallingChanged { up: false });
     }
@@ -367,9 +347,7 @@ fn a_peer_that_is_away_is_disconnected_not_failed() {
 #[test]
 fn a_machine_that_slept_looks_at_every_link_at_once() {
     let mut world = World::new(7, 3);
-    world.join_all();
-    world.run_until(3 * SECOND, World::all_connected);
-    world.run_for(10 * SECOND);
+    world.join_and_settle();
     // Nothing runs for an hour, then everything is late.
     world.now = world.now + 3600 * SECOND;
     for n in 0..3 {

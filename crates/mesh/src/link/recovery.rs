@@ -214,13 +214,10 @@ impl Recovery {
     }
 
     /// The peer can be reached again, or this machine woke up: what could not succeed
-    /// meanwhile is given its full time.
-    pub(crate) fn on_reachable(&mut self, now: Timestamp, config: &MeshConfig) -> Option<Action> {
+    /// meanwhile begins again. Its time is [`Recovery::extend`]'s concern.
+    pub(crate) fn on_reachable(&mut self, now: Timestamp) -> Option<Action> {
         match &mut self.state {
-            State::Attempting { step, due } => {
-                *due = now + config.connect_timeout;
-                Some(Action::Begin(*step))
-            }
+            State::Attempting { step, .. } => Some(Action::Begin(*step)),
             State::Pending { until, .. } => {
                 *until = now;
                 None

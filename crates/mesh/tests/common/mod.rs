@@ -210,6 +210,19 @@ impl World {
         }
     }
 
+    /// Joins, and goes on until no earlier attempt counts any more.
+    pub(crate) fn join_and_settle(&mut self) {
+        self.join_all();
+        self.run_until(3 * SECOND, Self::all_connected);
+        self.run_for(10 * SECOND);
+    }
+
+    /// Runs until nodes 0 and 1 have given each other up.
+    pub(crate) fn run_until_both_gave_up(&mut self) {
+        let failed = Some(ConnectionState::FailedPermanent);
+        self.run_until(120 * SECOND, |w| w.state(0, 1) == failed && w.state(1, 0) == failed);
+    }
+
     /// The page of `n` is reloaded: its mesh and its peer connections are gone.
     pub(crate) fn reload(&mut self, n: usize) {
         let highest = self.nodes.iter().map(|node| node.incarnation.0).max().unwrap();
