@@ -20,9 +20,11 @@ impl Studio {
         if !self.running.as_ref().is_some_and(|running| running.entered) {
             return;
         }
-        self.show(Screen::Room);
-        put(self.view.entering, Entering::Idle);
-        put(self.view.address, browser::address(&self.window));
+        if self.view.screen.get_untracked() != Screen::Room {
+            self.show(Screen::Room);
+            put(self.view.entering, Entering::Idle);
+            put(self.view.address, browser::address(&self.window));
+        }
         if std::mem::take(&mut self.stale) {
             self.draw_cards();
         }

@@ -178,7 +178,7 @@ impl Studio {
         }
     }
 
-    /// Does everything that the core asks for, then sets the alarm and draws.
+    /// Does everything that the core asks for, then sets the alarm.
     fn settle(&mut self) {
         self.perform_all();
         if let Some(reason) = self.ended.take() {
