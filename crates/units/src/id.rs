@@ -96,9 +96,12 @@ pub enum Role {
     /// Takes part. Also written `guest` by older clients.
     #[cfg_attr(feature = "serde", serde(alias = "guest"))]
     Caller,
+    /// The studio itself: hears everybody, to record and to send the programme out, and says
+    /// nothing. Given by the server to its own engine alone.
+    Engine,
 }
 
-/// Text that names no role. The sender must send `host`, `ops` or `caller`.
+/// Text that names no role. The sender must send `host`, `ops`, `caller` or `engine`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("no such role")]
 pub struct RoleError;
@@ -110,12 +113,24 @@ impl Role {
             Self::Host => "host",
             Self::Ops => "ops",
             Self::Caller => "caller",
+            Self::Engine => "engine",
         }
     }
 
     /// Returns whether this role may invite others.
     pub fn may_invite(self) -> bool {
         matches!(self, Self::Host | Self::Ops)
+    }
+
+    /// Returns whether this role may move the faders of others, mute them and put them on
+    /// air.
+    pub fn may_mix(self) -> bool {
+        matches!(self, Self::Host | Self::Ops)
+    }
+
+    /// Returns whether somebody of this role is a person, who is shown, heard and counted.
+    pub fn is_person(self) -> bool {
+        !matches!(self, Self::Engine)
     }
 
     /// Returns whether this role may end the session for everybody.

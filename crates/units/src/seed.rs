@@ -1,13 +1,14 @@
 //! Randomness as the core sees it: one seed, split by name, with a generator
 //! whose algorithm is part of the contract.
 
+use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng as _, SeedableRng};
 
 /// The source of everything random in one run.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Seed(pub [u8; 32]);
 
 impl Seed {
@@ -47,6 +48,15 @@ fn fnv1a(bytes: &[u8]) -> u64 {
 /// A seeded generator. Same seed, same numbers, on every platform and release.
 #[derive(Debug, Clone)]
 pub struct Rng(ChaCha8Rng);
+
+impl Hash for Rng {
+    /// Generators that will draw the same numbers have the same hash.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.get_seed().hash(state);
+        self.0.get_stream().hash(state);
+        self.0.get_word_pos().hash(state);
+    }
+}
 
 impl Rng {
     /// Returns 64 random bits.

@@ -6,11 +6,12 @@ use serde_json::Value;
 
 use crate::error::{ErrorCode, ParseError};
 use crate::fields::{
-    Candidate, CandidateBatch, CandidateMessage, Description, DisplayName, OfferRequest,
+    Candidate, CandidateBatch, CandidateMessage, Description, DisplayName, Line, OfferRequest,
     StaleNotice, Token,
 };
 use crate::limits;
 use crate::strict;
+use crate::strip::{NamedStrip, StripChange};
 
 /// A message from a client to the server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,7 +66,7 @@ pub enum ClientMessage {
     RequestOffer(OfferRequest),
     /// Tells another peer that its generation is behind.
     Stale(StaleNotice),
-    /// The sender muted or unmuted themselves.
+    /// Mutes or unmutes: oneself, or somebody else by a host.
     Mute {
         /// Whose microphone; oneself if left out.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -78,6 +79,20 @@ pub enum ClientMessage {
         /// Whether there is one.
         available: bool,
     },
+    /// Changes how the desk treats a participant; hosts and ops only.
+    SetStrip {
+        /// Whose strip.
+        peer_id: PeerId,
+        /// What is to be different.
+        #[serde(flatten)]
+        change: StripChange,
+    },
+    /// Tells a restarted server the strips that it has forgotten; hosts and ops only. Those
+    /// that it knows in a newer revision stay.
+    RestoreStrips {
+        /// The strips.
+        strips: Vec<NamedStrip>,
+    },
     /// The sender wants to be called something else.
     Rename {
         /// The new name.
@@ -88,6 +103,32 @@ pub enum ClientMessage {
         /// What the invited may do.
         invite_role: Role,
     },
+    /// Begins or ends the recording; hosts and ops only.
+    Record {
+        /// Whether to record.
+        on: bool,
+    },
+    /// Sends the programme to listeners, or ends that; hosts and ops only. While it is on, the
+    /// same with another title changes the title.
+    Air {
+        /// Whether to send.
+        on: bool,
+        /// What listeners read.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        title: Option<Line>,
+    },
+    /// Notes this moment in the recording; hosts and ops only.
+    Mark {
+        /// What is to be found again.
+        text: Line,
+    },
+    /// Asks for the room's recordings; hosts and ops only.
+    ListRecordings,
+    /// Deletes a recording of the room for good; hosts only.
+    DeleteRecording {
+        /// Which.
+        id: String,
+    },
     /// Leaves the room on purpose.
     Leave,
     /// Ends the session for everybody; hosts only.
@@ -95,7 +136,7 @@ pub enum ClientMessage {
 }
 
 /// Every `type` a client may send, to tell an unknown type from a malformed message.
-const TYPES: [&str; 18] = [
+const TYPES: [&str; 25] = [
     "register",
     "resume",
     "ping",
@@ -110,8 +151,15 @@ const TYPES: [&str; 18] = [
     "stale",
     "mute",
     "microphone",
+    "set-strip",
+    "restore-strips",
     "rename",
     "request-invite",
+    "record",
+    "air",
+    "mark",
+    "list-recordings",
+    "delete-recording",
     "leave",
     "end-room",
 ];
@@ -165,8 +213,15 @@ impl ClientMessage {
             Self::Stale(_) => "stale",
             Self::Mute { .. } => "mute",
             Self::Microphone { .. } => "microphone",
+            Self::SetStrip { .. } => "set-strip",
+            Self::RestoreStrips { .. } => "restore-strips",
             Self::Rename { .. } => "rename",
             Self::RequestInvite { .. } => "request-invite",
+            Self::Record { .. } => "record",
+            Self::Air { .. } => "air",
+            Self::Mark { .. } => "mark",
+            Self::ListRecordings => "list-recordings",
+            Self::DeleteRecording { .. } => "delete-recording",
             Self::Leave => "leave",
             Self::EndRoom => "end-room",
         }
@@ -190,6 +245,8 @@ impl ClientMessage {
             Self::CreateOrJoinRoom { invite_token, .. } => {
                 invite_token.as_ref().map_or(Ok(()), check_token)
             }
+            Self::RestoreStrips { strips } => check_strips(strips),
+            Self::DeleteRecording { id } => check_text("id", id, limits::MAX_RECORDING_ID_BYTES),
             Self::Register { .. }
             | Self::Ping
             | Self::CreateRoom
@@ -198,8 +255,13 @@ impl ClientMessage {
             | Self::Stale(_)
             | Self::Mute { .. }
             | Self::Microphone { .. }
+            | Self::SetStrip { .. }
             | Self::Rename { .. }
             | Self::RequestInvite { .. }
+            | Self::Record { .. }
+            | Self::Air { .. }
+            | Self::Mark { .. }
+            | Self::ListRecordings
             | Self::Leave
             | Self::EndRoom => Ok(()),
         }
@@ -208,6 +270,18 @@ impl ClientMessage {
 
 fn check_token(token: &Token) -> Result<(), ParseError> {
     check_text("token", &token.0, limits::MAX_TOKEN_BYTES)
+}
+
+fn check_strips(strips: &[NamedStrip]) -> Result<(), ParseError> {
+    if strips.len() > limits::MAX_STRIPS {
+        let message = format!("a message may have {} strips at most", limits::MAX_STRIPS);
+        return Err(ParseError::new(ErrorCode::TooLarge, message));
+    }
+    if strips.iter().any(|named| named.strip.revision > limits::MAX_REVISION) {
+        let message = format!("a `revision` is {} at most", limits::MAX_REVISION);
+        return Err(ParseError::new(ErrorCode::InvalidField, message));
+    }
+    Ok(())
 }
 
 fn check_candidate(candidate: &Candidate) -> Result<(), ParseError> {

@@ -35,6 +35,9 @@ pub enum ErrorCode {
     AlreadyInRoom,
     /// There is no such room, or it has ended. Ask for a new link.
     RoomNotFound,
+    /// The server has just started, and nobody of this room has returned yet. Ask again in a
+    /// second.
+    RoomNotBack,
     /// A host ended the session. It cannot be joined again.
     RoomEnded,
     /// The room has no free seat. Try again when somebody has left.
@@ -53,6 +56,10 @@ pub enum ErrorCode {
     ExpiredToken,
     /// The token is for another room or another purpose. Use it where it belongs.
     WrongToken,
+    /// This server neither records nor sends a programme out. Ask its operator.
+    NoEngine,
+    /// There is no such recording, or it is under way. Ask for the list again.
+    RecordingNotFound,
     /// Too many messages, sockets or joins from here. Wait, then go on more slowly.
     RateLimited,
     /// The server failed. Try again; the operator's log has the cause.
@@ -77,6 +84,7 @@ impl ErrorCode {
             Self::NotInRoom => "not-in-room",
             Self::AlreadyInRoom => "already-in-room",
             Self::RoomNotFound => "room-not-found",
+            Self::RoomNotBack => "room-not-back",
             Self::RoomEnded => "room-ended",
             Self::RoomFull => "room-full",
             Self::ServerFull => "server-full",
@@ -86,6 +94,8 @@ impl ErrorCode {
             Self::InvalidToken => "invalid-token",
             Self::ExpiredToken => "expired-token",
             Self::WrongToken => "wrong-token",
+            Self::NoEngine => "no-engine",
+            Self::RecordingNotFound => "recording-not-found",
             Self::RateLimited => "rate-limited",
             Self::Internal => "internal",
         }

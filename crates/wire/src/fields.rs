@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::limits;
+use crate::strip::Strip;
 
 /// A name that cannot be shown. Choose another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -37,21 +38,7 @@ impl DisplayName {
     /// # Errors
     /// See [`NameError`].
     pub fn new(text: &str) -> Result<Self, NameError> {
-        let folded = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        if folded.is_empty() {
-            return Err(NameError::Empty);
-        }
-        if folded.chars().count() > limits::MAX_NAME_CHARS {
-            return Err(NameError::TooLong);
-        }
-        let disguise = |c: char| {
-            c.is_control()
-                || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-        };
-        if folded.chars().any(disguise) {
-            return Err(NameError::NotPrintable);
-        }
-        Ok(Self(folded))
+        printable(text, limits::MAX_NAME_CHARS).map(Self)
     }
 
     /// Returns the text.
@@ -78,6 +65,60 @@ impl fmt::Display for DisplayName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// One line for people: a note, a title. Trimmed, not empty, without control characters and
+/// at most [`limits::MAX_LINE_CHARS`] long.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Line(String);
+
+impl Line {
+    /// Makes a line of what a person typed.
+    ///
+    /// # Errors
+    /// See [`NameError`].
+    pub fn new(text: &str) -> Result<Self, NameError> {
+        printable(text, limits::MAX_LINE_CHARS).map(Self)
+    }
+
+    /// Returns the text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Line {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<Self, NameError> {
+        Self::new(&text)
+    }
+}
+
+impl From<Line> for String {
+    fn from(line: Line) -> Self {
+        line.0
+    }
+}
+
+/// Folds white space, and refuses what cannot be seen or pretends to be something else.
+fn printable(text: &str, limit: usize) -> Result<String, NameError> {
+    let folded = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if folded.is_empty() {
+        return Err(NameError::Empty);
+    }
+    if folded.chars().count() > limit {
+        return Err(NameError::TooLong);
+    }
+    let disguise = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    };
+    if folded.chars().any(disguise) {
+        return Err(NameError::NotPrintable);
+    }
+    Ok(folded)
 }
 
 /// A signed token as text. Opaque to clients; `Debug` does not show it.
@@ -224,6 +265,9 @@ pub struct Participant {
     /// Whether they have a microphone (muted or not), and so send audio packets.
     #[serde(default)]
     pub microphone: bool,
+    /// How the desk treats them.
+    #[serde(default, skip_serializing_if = "Strip::is_untouched")]
+    pub strip: Strip,
 }
 
 fn yes() -> bool {

@@ -15,20 +15,27 @@
 #![warn(clippy::indexing_slicing, clippy::as_conversions, clippy::arithmetic_side_effects)]
 
 mod client;
+mod engine;
 mod error;
 mod fields;
 pub mod limits;
 mod server;
 mod strict;
+mod strip;
 
 pub use client::ClientMessage;
+pub use engine::{
+    AirState, Destination, DestinationState, EngineState, RecordingState, RecordingSummary,
+    TrackSummary,
+};
 pub use error::{ErrorCode, ParseError};
 pub use fields::{
     Candidate, CandidateBatch, CandidateMessage, Description, DisplayName, IceConfig, IceServer,
-    LeaveReason, NameError, OfferRequest, OfferRequestKind, Participant, StaleNotice, StunUrls,
-    Token,
+    LeaveReason, Line, NameError, OfferRequest, OfferRequestKind, Participant, StaleNotice,
+    StunUrls, Token,
 };
 pub use server::{CloseCode, SeatGrant, ServerMessage};
+pub use strip::{NamedStrip, Strip, StripChange};
 
 /// The version of this protocol, sent in `welcome`. Rises when a client that
 /// speaks the older one could no longer take part.

@@ -15,11 +15,27 @@ pub const MAX_CANDIDATE_BYTES: usize = 1024;
 /// gathers about thirty.
 pub const MAX_CANDIDATES: usize = 64;
 
+/// Strips in one message: rooms have 15 seats by default, and remember some who left.
+pub const MAX_STRIPS: usize = 64;
+
+/// The largest revision of a strip that a client may claim: the largest whole number that
+/// JavaScript keeps exactly (ECMA-262 §21.1.2.6), and out of reach of any fader.
+pub const MAX_REVISION: u64 = (1 << 53) - 1;
+
 /// One token, bytes. Ours are about 300.
 pub const MAX_TOKEN_BYTES: usize = 2048;
 
 /// A display name, Unicode scalar values after trimming.
 pub const MAX_NAME_CHARS: usize = 64;
+
+/// A note or a title, Unicode scalar values after trimming.
+pub const MAX_LINE_CHARS: usize = 200;
+
+/// The name of a recording, bytes. Ours have 47.
+pub const MAX_RECORDING_ID_BYTES: usize = 64;
+
+/// Recordings in one list: the newest ones.
+pub const MAX_RECORDINGS: usize = 100;
 
 /// How deep a message may nest: ours need four levels.
 pub const MAX_DEPTH: usize = 8;

@@ -3,11 +3,13 @@
 use openstudio_units::{Incarnation, PeerId, Role, RoomId};
 use serde::{Deserialize, Serialize};
 
+use crate::engine::{EngineState, RecordingSummary};
 use crate::error::ErrorCode;
 use crate::fields::{
     CandidateBatch, CandidateMessage, Description, IceConfig, LeaveReason, OfferRequest,
     Participant, StaleNotice, Token,
 };
+use crate::strip::NamedStrip;
 
 /// What a participant gets together with a seat.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +41,9 @@ pub enum ServerMessage {
         /// none leaves it to the client.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         setups_in_flight: Option<u8>,
+        /// Whether this server records and sends programmes out.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        engine: bool,
     },
     /// The socket's peer has its id.
     Registered {
@@ -140,7 +145,18 @@ pub enum ServerMessage {
     RequestOffer(OfferRequest),
     /// Another peer says that the receiver's generation is behind.
     Stale(StaleNotice),
-    /// A microphone was muted or unmuted.
+    /// A host changed how the desk treats a participant.
+    Strip {
+        /// Who did it.
+        from: PeerId,
+        /// Whose strip, and what it is like from here on.
+        #[serde(flatten)]
+        strip: NamedStrip,
+        /// The room's sequence number.
+        seq: u64,
+    },
+    /// A microphone was muted or unmuted. By somebody else than its owner: says the same as
+    /// the `strip` before it, for clients without a desk.
     Mute {
         /// Who did it.
         from: PeerId,
@@ -159,6 +175,20 @@ pub enum ServerMessage {
         room_id: RoomId,
         /// What the invited may do.
         role: Role,
+    },
+    /// What the studio's engine does for the room. Sent with each change, and once a second
+    /// while it does something. Until then it does nothing.
+    Engine {
+        /// All of it.
+        #[serde(flatten)]
+        state: EngineState,
+    },
+    /// The room's recordings, newest first.
+    Recordings {
+        /// At most [`limits::MAX_RECORDINGS`](crate::limits::MAX_RECORDINGS).
+        recordings: Vec<RecordingSummary>,
+        /// Lets whoever has it download them, for a while.
+        token: Token,
     },
     /// A host ended the session.
     RoomEnded {

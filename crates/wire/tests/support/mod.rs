@@ -2,11 +2,12 @@
 #![allow(dead_code, reason = "each test file uses its part of it")]
 #![allow(unreachable_pub, reason = "shared by the test files")]
 
-use openstudio_units::{Generation, Incarnation, OfferId, PeerId, Role, RoomId};
+use openstudio_units::{Gain, Generation, Incarnation, OfferId, PeerId, Role, RoomId};
 use openstudio_wire::{
-    Candidate, CandidateBatch, CandidateMessage, ClientMessage, Description, DisplayName,
-    ErrorCode, IceConfig, IceServer, LeaveReason, OfferRequest, OfferRequestKind, Participant,
-    SeatGrant, ServerMessage, StaleNotice, Token,
+    AirState, Candidate, CandidateBatch, CandidateMessage, ClientMessage, Description, Destination,
+    DestinationState, DisplayName, EngineState, ErrorCode, IceConfig, IceServer, LeaveReason, Line,
+    NamedStrip, OfferRequest, OfferRequestKind, Participant, RecordingState, RecordingSummary,
+    SeatGrant, ServerMessage, StaleNotice, Strip, StripChange, Token, TrackSummary,
 };
 
 pub fn ada() -> PeerId {
@@ -19,6 +20,49 @@ pub fn bo() -> PeerId {
 
 pub fn room() -> RoomId {
     "4007f2d8-311a-400f-8c56-845fd769ed7a".parse().unwrap()
+}
+
+const RECORDING: &str = "4007f2d8-311a-400f-8c56-845fd769ed7a-1764000000";
+
+fn engine() -> EngineState {
+    let recording = RecordingState {
+        id: RECORDING.to_owned(),
+        length_ms: 61_000,
+        bytes: 1_000_000,
+        stalled: vec![bo()],
+    };
+    let destination = Destination {
+        name: "Icecast".to_owned(),
+        state: DestinationState::Retrying,
+        words: "Icecast does not answer; trying again.".to_owned(),
+    };
+    let air = AirState {
+        length_ms: 60_000,
+        listeners: 12,
+        title: Some("The late show".to_owned()),
+        destinations: vec![destination],
+    };
+    EngineState { recording: Some(recording), air: Some(air), alarm: Some("Careful".to_owned()) }
+}
+
+fn recordings() -> ServerMessage {
+    let voice = TrackSummary {
+        file: "0000ada0-0000-4000-8000-000000000001.opus".to_owned(),
+        name: Some("Ada".to_owned()),
+        role: Some(Role::Host),
+        bytes: 500_000,
+    };
+    let programme =
+        TrackSummary { file: "programme.wav".to_owned(), name: None, role: None, bytes: 500_000 };
+    let summary = RecordingSummary {
+        id: RECORDING.to_owned(),
+        started_at: 1_764_000_000_000,
+        length_ms: 61_000,
+        bytes: 1_000_000,
+        finished: true,
+        tracks: vec![programme, voice],
+    };
+    ServerMessage::Recordings { recordings: vec![summary], token: token("download-token") }
 }
 
 fn name(text: &str) -> DisplayName {
@@ -104,6 +148,7 @@ fn host() -> Participant {
         present: true,
         muted: false,
         microphone: true,
+        strip: Strip::default(),
     }
 }
 
@@ -116,7 +161,12 @@ fn caller() -> Participant {
         present: false,
         muted: true,
         microphone: false,
+        strip: strip(),
     }
+}
+
+fn strip() -> Strip {
+    Strip { gain: Gain::from_percent(150).unwrap(), on_air: false, muted: true, revision: 7 }
 }
 
 fn seat() -> SeatGrant {
@@ -167,8 +217,30 @@ pub fn client_messages() -> Vec<(&'static str, ClientMessage)> {
         ("mute", M::Mute { peer_id: Some(ada()), muted: true }),
         ("mute-bare", M::Mute { peer_id: None, muted: false }),
         ("microphone", M::Microphone { available: true }),
+        (
+            "set-strip",
+            M::SetStrip {
+                peer_id: bo(),
+                change: StripChange {
+                    gain: Some(Gain::from_percent(150).unwrap()),
+                    on_air: Some(false),
+                    muted: Some(true),
+                },
+            },
+        ),
+        ("set-strip-bare", M::SetStrip { peer_id: bo(), change: StripChange::gain(Gain::SILENCE) }),
+        (
+            "restore-strips",
+            M::RestoreStrips { strips: vec![NamedStrip { peer_id: bo(), strip: strip() }] },
+        ),
         ("rename", M::Rename { name: name("Ada Lovelace") }),
         ("request-invite", M::RequestInvite { invite_role: Role::Host }),
+        ("record", M::Record { on: true }),
+        ("air", M::Air { on: true, title: Some(Line::new("The late show").unwrap()) }),
+        ("air-bare", M::Air { on: false, title: None }),
+        ("mark", M::Mark { text: Line::new("the jingle").unwrap() }),
+        ("list-recordings", M::ListRecordings),
+        ("delete-recording", M::DeleteRecording { id: RECORDING.to_owned() }),
         ("leave", M::Leave),
         ("end-room", M::EndRoom),
     ]
@@ -186,6 +258,7 @@ pub fn server_messages() -> Vec<(&'static str, ServerMessage)> {
                 server: "0.1.0".to_owned(),
                 grace_ms: 30_000,
                 setups_in_flight: Some(4),
+                engine: true,
             },
         ),
         ("registered", M::Registered { peer_id: ada() }),
@@ -226,6 +299,13 @@ pub fn server_messages() -> Vec<(&'static str, ServerMessage)> {
         ("stale", M::Stale(stale())),
         ("mute", M::Mute { from: ada(), peer_id: ada(), muted: true, seq: 5 }),
         (
+            "strip",
+            M::Strip { from: ada(), strip: NamedStrip { peer_id: bo(), strip: strip() }, seq: 6 },
+        ),
+        ("engine", M::Engine { state: engine() }),
+        ("engine-idle", M::Engine { state: EngineState::default() }),
+        ("recordings", recordings()),
+        (
             "invite-token",
             M::InviteToken {
                 invite_token: token("invite-token"),
@@ -258,7 +338,7 @@ pub fn server_messages() -> Vec<(&'static str, ServerMessage)> {
 
 /// Every error code. The match below fails to compile when one is missing there; the
 /// test that uses both fails when one is missing here.
-pub const ERROR_CODES: [ErrorCode; 25] = [
+pub const ERROR_CODES: [ErrorCode; 28] = [
     ErrorCode::MalformedJson,
     ErrorCode::DuplicateKey,
     ErrorCode::TooLarge,
@@ -273,6 +353,7 @@ pub const ERROR_CODES: [ErrorCode; 25] = [
     ErrorCode::NotInRoom,
     ErrorCode::AlreadyInRoom,
     ErrorCode::RoomNotFound,
+    ErrorCode::RoomNotBack,
     ErrorCode::RoomEnded,
     ErrorCode::RoomFull,
     ErrorCode::ServerFull,
@@ -282,6 +363,8 @@ pub const ERROR_CODES: [ErrorCode; 25] = [
     ErrorCode::InvalidToken,
     ErrorCode::ExpiredToken,
     ErrorCode::WrongToken,
+    ErrorCode::NoEngine,
+    ErrorCode::RecordingNotFound,
     ErrorCode::RateLimited,
     ErrorCode::Internal,
 ];
