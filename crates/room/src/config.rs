@@ -18,6 +18,10 @@ pub struct RoomConfig {
     pub seat_token_lifetime: Duration,
     /// How long an invitation is good.
     pub invite_lifetime: Duration,
+    /// Whether whoever drives the rooms has an engine, which takes orders.
+    pub has_engine: bool,
+    /// How long a token for downloads is good.
+    pub download_lifetime: Duration,
     /// What participants are told about STUN and TURN.
     pub ice: IceConfig,
     /// The server's release, for `welcome`.
@@ -47,6 +51,8 @@ impl Default for RoomConfig {
             grace: Duration::from_secs(30),
             seat_token_lifetime: Duration::from_secs(2 * 60 * 60),
             invite_lifetime: Duration::from_secs(24 * 60 * 60),
+            has_engine: false,
+            download_lifetime: Duration::from_secs(60 * 60),
             ice: IceConfig::default(),
             release: env!("CARGO_PKG_VERSION").to_owned(),
             zero_unix_ms: 0,

@@ -35,6 +35,7 @@ impl Rooms {
         self.sit_down(now, conn, claims);
         let participants = self.participants(room_id);
         self.send(conn, ServerMessage::RoomCreated { room_id, host_id, seat, seq, participants });
+        self.greet_from_engine(room_id, conn);
         Ok(())
     }
 
@@ -79,7 +80,7 @@ impl Rooms {
         name: Option<DisplayName>,
     ) -> Result<(), Refusal> {
         let peer = self.in_lobby(conn)?;
-        self.check_seat_in(now, room_id)?;
+        self.check_seat_in(now, room_id, role)?;
         let Some(room) = self.rooms.get_mut(&room_id) else {
             return Ok(());
         };
@@ -90,17 +91,18 @@ impl Rooms {
         let seq = self.announce_join(room_id, peer);
         let participants = self.participants(room_id);
         self.send(conn, ServerMessage::RoomJoined { room_id, seat, seq, participants });
+        self.greet_from_engine(room_id, conn);
         Ok(())
     }
 
     /// Checks that the room is there and has a free seat.
-    fn check_seat_in(&self, now: Timestamp, room_id: RoomId) -> Result<(), Refusal> {
+    fn check_seat_in(&self, now: Timestamp, room_id: RoomId, role: Role) -> Result<(), Refusal> {
         match self.rooms.get(&room_id) {
-            Some(room) => self.check_free_seat(room),
+            Some(room) => self.check_free_seat(room, role),
             None if self.is_ended(room_id) => Err(ended()),
             None if self.just_started(now) => Err(Refusal::new(
-                ErrorCode::RoomNotFound,
-                "there is no such room; the server has just restarted, so try again in a moment",
+                ErrorCode::RoomNotBack,
+                "the server has just started, and nobody of this room is back; ask again",
             )),
             None => Err(Refusal::new(
                 ErrorCode::RoomNotFound,
@@ -109,9 +111,10 @@ impl Rooms {
         }
     }
 
-    pub(crate) fn check_free_seat(&self, room: &Room) -> Result<(), Refusal> {
+    pub(crate) fn check_free_seat(&self, room: &Room, role: Role) -> Result<(), Refusal> {
         let limit = self.config.max_participants;
-        if room.seats.len() < limit {
+        // The engine takes nobody's place.
+        if room.people() < limit || !role.is_person() {
             return Ok(());
         }
         Err(Refusal::new(
@@ -172,10 +175,9 @@ impl Rooms {
             return 0;
         };
         let seq = room.bump();
-        let Some(seat) = room.seats.get(&peer) else {
+        let Some(participant) = room.participant(peer) else {
             return seq;
         };
-        let participant = seat.as_participant(peer);
         self.broadcast(room_id, Some(peer), &ServerMessage::PeerJoined { participant, seq });
         seq
     }

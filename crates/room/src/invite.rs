@@ -10,8 +10,7 @@ use crate::tokens::{Claims, InviteClaims};
 
 impl Rooms {
     pub(crate) fn invite(&mut self, conn: ConnId, role: Role) -> Result<(), Refusal> {
-        let (room_id, peer) = self.seated(conn)?;
-        let own = self.rooms.get(&room_id).and_then(|room| room.seats.get(&peer)).map(|s| s.role);
+        let (room_id, _, own) = self.seated_as(conn)?;
         match own {
             Some(own) if may_invite(own, role) => {}
             Some(own) if own.may_invite() => {
@@ -31,9 +30,9 @@ impl Rooms {
     pub(crate) fn open_invite(&self, token: &Token) -> Result<InviteClaims, Refusal> {
         match self.tokens.verify(token)? {
             Claims::Invite(invite) => Ok(invite),
-            Claims::Seat(_) => Err(Refusal::new(
+            Claims::Seat(_) | Claims::Download(_) => Err(Refusal::new(
                 ErrorCode::WrongToken,
-                "this is a seat's token and no invitation; ask for a new link",
+                "this token is no invitation; ask for a new link",
             )),
         }
     }
@@ -42,8 +41,8 @@ impl Rooms {
 /// Returns whether `own` may invite somebody as `invited`.
 fn may_invite(own: Role, invited: Role) -> bool {
     match own {
-        Role::Host => true,
-        Role::Ops => invited != Role::Host,
-        Role::Caller => false,
+        Role::Host => invited.is_person(),
+        Role::Ops => matches!(invited, Role::Ops | Role::Caller),
+        Role::Caller | Role::Engine => false,
     }
 }

@@ -26,10 +26,14 @@
 //! and everybody in the room is told that number.
 #![warn(clippy::indexing_slicing, clippy::as_conversions, clippy::arithmetic_side_effects)]
 
+#[cfg(test)]
+mod books;
 mod budget;
 mod config;
+mod engine;
 mod entry;
 mod invite;
+mod mixer;
 mod output;
 mod refusal;
 mod relay;
@@ -41,7 +45,8 @@ mod timer;
 mod tokens;
 
 pub use config::RoomConfig;
+pub use engine::EngineOrder;
 pub use output::{ConnId, Deadline, DeadlineReason, Event, Output, RoomEnd, Stats};
 pub use refusal::Refusal;
 pub use rooms::Rooms;
-pub use tokens::{Claims, InviteClaims, SeatClaims, SignError, TokenError, Tokens};
+pub use tokens::{Claims, DownloadClaims, InviteClaims, SeatClaims, SignError, TokenError, Tokens};

@@ -1,19 +1,13 @@
 //! What [`crate::Rooms`] gives to its driver.
 
-use std::fmt;
-
 use openstudio_units::{RoomId, Timestamp};
 use openstudio_wire::{CloseCode, ServerMessage};
+
+use crate::engine::EngineOrder;
 
 /// One socket, numbered by the driver. Never used again for another socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnId(pub u64);
-
-impl fmt::Display for ConnId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
 
 /// Something to do or to know, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +31,7 @@ pub enum Output {
 }
 
 /// A fact about a room. Not emitted for rooms that a shutdown takes down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// The room is there.
     RoomOpened {
@@ -53,6 +47,15 @@ pub enum Event {
         /// Why. [`RoomEnd::Ended`] must outlive a restart: store it, and give it to
         /// [`crate::Rooms::remember_ended`] when starting.
         reason: RoomEnd,
+    },
+    /// Somebody who may wants the engine to do something.
+    EngineOrdered {
+        /// For which room.
+        room: RoomId,
+        /// Who: answers go there.
+        conn: ConnId,
+        /// What.
+        order: EngineOrder,
     },
 }
 

@@ -25,10 +25,14 @@ impl Rooms {
         if self.is_ended(room_id) {
             return Err(ended());
         }
+        if !fresh && self.is_taken_over(conn, &claims) {
+            self.drop_connection(conn, CloseCode::TakenOver);
+            return Ok(());
+        }
         let known = match self.rooms.get(&room_id) {
             Some(room) if room.seats.contains_key(&claims.peer) => true,
             Some(room) => {
-                self.check_free_seat(room)?;
+                self.check_free_seat(room, claims.role)?;
                 false
             }
             None => {
@@ -55,6 +59,16 @@ impl Rooms {
         Ok(())
     }
 
+    /// Whether a newer page sits on the seat, on another socket. What an older one said
+    /// before it was reloaded may come late, on a socket of its own.
+    fn is_taken_over(&self, conn: ConnId, claims: &SeatClaims) -> bool {
+        let room = self.rooms.get(&claims.room);
+        room.and_then(|room| room.seats.get(&claims.peer)).is_some_and(|seat| {
+            seat.conn().is_some_and(|sitting| sitting != conn)
+                && seat.incarnation > claims.incarnation
+        })
+    }
+
     fn open_seat(&self, token: &Token) -> Result<SeatClaims, Refusal> {
         match self.tokens.verify(token)? {
             Claims::Seat(claims) => Ok(claims),
@@ -62,6 +76,9 @@ impl Rooms {
                 ErrorCode::WrongToken,
                 "this is an invitation and not a seat's token; join the room with it",
             )),
+            Claims::Download(_) => {
+                Err(Refusal::new(ErrorCode::WrongToken, "this token is for downloads alone"))
+            }
         }
     }
 
@@ -173,6 +190,7 @@ impl Rooms {
         if let Some(snapshot) = self.snapshot(room_id) {
             self.send(conn, snapshot);
         }
+        self.greet_from_engine(room_id, conn);
     }
 
     /// A rebuilt room has waited long enough: who is not there is not coming.

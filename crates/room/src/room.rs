@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use openstudio_units::{Incarnation, PeerId, Role, Timestamp};
-use openstudio_wire::{DisplayName, Participant};
+use openstudio_wire::{DisplayName, EngineState, Participant, Strip};
 
 use crate::output::ConnId;
 
@@ -44,7 +44,7 @@ impl Seat {
         }
     }
 
-    pub(crate) fn as_participant(&self, peer_id: PeerId) -> Participant {
+    fn as_participant(&self, peer_id: PeerId, strip: Strip) -> Participant {
         Participant {
             peer_id,
             role: self.role,
@@ -53,6 +53,7 @@ impl Seat {
             present: self.conn().is_some(),
             muted: self.muted,
             microphone: self.microphone,
+            strip,
         }
     }
 }
@@ -60,12 +61,17 @@ impl Seat {
 /// A room.
 ///
 /// # Invariants
-/// `seq` and `incarnations` never fall. No seat's incarnation is above `incarnations`.
+/// `seq`, `incarnations` and the revision of a kept strip never fall. No seat's incarnation
+/// is above `incarnations`.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Room {
     pub(crate) seats: BTreeMap<PeerId, Seat>,
+    /// The strips that somebody has touched, those of people who left too: they may return.
+    strips: BTreeMap<PeerId, Strip>,
     seq: u64,
     incarnations: Incarnation,
+    /// What the studio's engine does here.
+    pub(crate) engine: EngineState,
     /// Until when a rebuilt room waits for seats to return.
     pub(crate) rebuilding_until: Option<Timestamp>,
 }
@@ -97,7 +103,41 @@ impl Room {
         self.incarnations
     }
 
+    /// Returns how many people have a seat.
+    pub(crate) fn people(&self) -> usize {
+        self.seats.values().filter(|seat| seat.role.is_person()).count()
+    }
+
     pub(crate) fn participants(&self) -> Vec<Participant> {
-        self.seats.iter().map(|(peer, seat)| seat.as_participant(*peer)).collect()
+        self.seats.keys().filter_map(|peer| self.participant(*peer)).collect()
+    }
+
+    /// Returns one seat as the room is told of it.
+    pub(crate) fn participant(&self, peer: PeerId) -> Option<Participant> {
+        self.seats.get(&peer).map(|seat| seat.as_participant(peer, self.strip(peer)))
+    }
+
+    /// Returns how the desk treats a participant.
+    pub(crate) fn strip(&self, peer: PeerId) -> Strip {
+        self.strips.get(&peer).copied().unwrap_or_default()
+    }
+
+    /// Returns how many strips are kept.
+    pub(crate) fn strips(&self) -> usize {
+        self.strips.len()
+    }
+
+    /// Keeps a strip. Of those who left, the ones touched least are forgotten once there are
+    /// more than `limit`.
+    pub(crate) fn keep_strip(&mut self, peer: PeerId, strip: Strip, limit: usize) {
+        self.strips.insert(peer, strip);
+        while self.strips.len() > limit {
+            let away = self.strips.iter().filter(|(peer, _)| !self.seats.contains_key(peer));
+            let Some(least) = away.min_by_key(|(_, strip)| strip.revision).map(|(peer, _)| *peer)
+            else {
+                return;
+            };
+            self.strips.remove(&least);
+        }
     }
 }

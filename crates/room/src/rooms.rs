@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use openstudio_units::{PeerId, Rng, RoomId, Seed, Timestamp};
+use openstudio_units::{PeerId, Rng, Role, RoomId, Seed, Timestamp};
 use openstudio_wire::{
     ClientMessage, CloseCode, ErrorCode, LeaveReason, PROTOCOL_VERSION, ServerMessage,
 };
 
 use crate::budget::ErrorBudget;
 use crate::config::RoomConfig;
+use crate::engine::EngineOrder;
 use crate::output::{ConnId, Deadline, Event, Output, Stats};
 use crate::refusal::Refusal;
 use crate::room::Room;
@@ -103,7 +104,9 @@ impl Rooms {
         let grace_ms = u64::try_from(self.config.grace.as_millis()).unwrap_or(u64::MAX);
         let server = self.config.release.clone();
         let (protocol, setups_in_flight) = (PROTOCOL_VERSION, self.config.setups_in_flight);
-        let welcome = ServerMessage::Welcome { protocol, server, grace_ms, setups_in_flight };
+        let engine = self.config.has_engine;
+        let welcome =
+            ServerMessage::Welcome { protocol, server, grace_ms, setups_in_flight, engine };
         self.send(conn, welcome);
     }
 
@@ -187,6 +190,11 @@ impl Rooms {
         }
     }
 
+    /// Returns how many strips the fullest room remembers. For tests.
+    pub fn remembered_strips(&self) -> usize {
+        self.rooms.values().map(Room::strips).max().unwrap_or_default()
+    }
+
     /// Returns whether the books balance: every seat has a peer, every peer a socket
     /// or a seat, every room a seat, every timer an owner. For tests.
     pub fn is_consistent(&self) -> bool {
@@ -240,9 +248,20 @@ impl Rooms {
                 self.create_or_join(now, conn, (room_id, invite_token), name)
             }
             ClientMessage::Mute { peer_id, muted } => self.mute(conn, peer_id, muted),
+            ClientMessage::SetStrip { peer_id, change } => self.set_strip(conn, peer_id, change),
+            ClientMessage::RestoreStrips { strips } => self.restore_strips(conn, &strips),
             ClientMessage::Microphone { available } => self.microphone(conn, available),
             ClientMessage::Rename { name } => self.rename(now, conn, name),
             ClientMessage::RequestInvite { invite_role } => self.invite(conn, invite_role),
+            ClientMessage::Record { on } => self.order_engine(conn, EngineOrder::Record(on)),
+            ClientMessage::Air { on, title } => {
+                self.order_engine(conn, EngineOrder::Air { on, title })
+            }
+            ClientMessage::Mark { text } => self.order_engine(conn, EngineOrder::Mark(text)),
+            ClientMessage::ListRecordings => self.order_engine(conn, EngineOrder::ListRecordings),
+            ClientMessage::DeleteRecording { id } => {
+                self.order_engine(conn, EngineOrder::DeleteRecording(id))
+            }
             ClientMessage::Leave => self.leave(conn),
             ClientMessage::EndRoom => self.end_room(conn),
         }
@@ -306,6 +325,16 @@ impl Rooms {
                 Err(Refusal::new(ErrorCode::NotInRoom, "create or join a room first"))
             }
         }
+    }
+
+    /// Returns the room, the peer and the role behind a socket, which must have a seat.
+    pub(crate) fn seated_as(
+        &self,
+        conn: ConnId,
+    ) -> Result<(RoomId, PeerId, Option<Role>), Refusal> {
+        let (room_id, peer) = self.seated(conn)?;
+        let seat = self.rooms.get(&room_id).and_then(|room| room.seats.get(&peer));
+        Ok((room_id, peer, seat.map(|seat| seat.role)))
     }
 
     /// Gives a socket its peer id, and the peer its place.

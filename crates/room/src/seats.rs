@@ -1,7 +1,7 @@
 //! What happens to a seat: its owner's changes, their going away, its end.
 
 use openstudio_units::{PeerId, RoomId, Timestamp};
-use openstudio_wire::{CloseCode, DisplayName, ErrorCode, LeaveReason, ServerMessage};
+use openstudio_wire::{CloseCode, DisplayName, ErrorCode, LeaveReason, ServerMessage, StripChange};
 
 use crate::output::{ConnId, Event, RoomEnd};
 use crate::refusal::Refusal;
@@ -19,11 +19,7 @@ impl Rooms {
         let (room_id, from) = self.seated(conn)?;
         let peer_id = whose.unwrap_or(from);
         if peer_id != from {
-            return Err(Refusal::new(
-                ErrorCode::Forbidden,
-                "you can mute only your own microphone",
-            )
-            .about(peer_id));
+            return self.set_strip(conn, peer_id, StripChange::muted(muted));
         }
         let Some(room) = self.rooms.get_mut(&room_id) else {
             return Ok(());
@@ -135,10 +131,9 @@ impl Rooms {
             return;
         };
         let seq = room.bump();
-        let Some(seat) = room.seats.get(&peer) else {
+        let Some(participant) = room.participant(peer) else {
             return;
         };
-        let participant = seat.as_participant(peer);
         self.broadcast(room_id, except, &ServerMessage::PeerUpdated { participant, seq });
     }
 

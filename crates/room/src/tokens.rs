@@ -31,13 +31,22 @@ pub struct InviteClaims {
     pub role: Role,
 }
 
-/// The two purposes of a token. One is never accepted for the other.
+/// Lets somebody download recordings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DownloadClaims {
+    /// Of which room.
+    pub room: RoomId,
+}
+
+/// The purposes of a token. One is never accepted for another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claims {
     /// A seat, for `resume`.
     Seat(SeatClaims),
     /// An invitation, for `create-or-join-room`.
     Invite(InviteClaims),
+    /// Downloads.
+    Download(DownloadClaims),
 }
 
 /// A token that proves nothing. Tell the sender.

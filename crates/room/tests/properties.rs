@@ -18,8 +18,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use openstudio_room::{ConnId, Output, RoomConfig, Rooms};
-use openstudio_units::{PeerId, Role, RoomId, Seed, Timestamp};
-use openstudio_wire::{ClientMessage, Description, DisplayName, ServerMessage, Token};
+use openstudio_units::{Gain, PeerId, Role, RoomId, Seed, Timestamp};
+use openstudio_wire::{
+    ClientMessage, Description, DisplayName, NamedStrip, ServerMessage, Strip, StripChange, Token,
+};
 use proptest::prelude::*;
 use support::{ListedTokens, peer};
 
@@ -35,6 +37,10 @@ enum Op {
     Resume(usize, usize, bool),
     Relay(usize, u8, u8),
     Mute(usize, bool),
+    /// Socket, peer, gain.
+    SetStrip(usize, u8, u16),
+    /// Socket, peer, revision.
+    Restore(usize, u8, u64),
     Rename(usize),
     Invite(usize, bool),
     Leave(usize),
@@ -55,6 +61,8 @@ fn op() -> impl Strategy<Value = Op> {
         5 => (conn.clone(), 0..32usize, any::<bool>()).prop_map(|(c, t, f)| Op::Resume(c, t, f)),
         3 => (conn.clone(), 0..6u8, 0..6u8).prop_map(|(c, a, b)| Op::Relay(c, a, b)),
         1 => (conn.clone(), any::<bool>()).prop_map(|(c, m)| Op::Mute(c, m)),
+        2 => (conn.clone(), 0..6u8, 0..=200u16).prop_map(|(c, p, g)| Op::SetStrip(c, p, g)),
+        1 => (conn.clone(), 0..6u8, 0..9u64).prop_map(|(c, p, r)| Op::Restore(c, p, r)),
         1 => conn.clone().prop_map(Op::Rename),
         2 => (conn.clone(), any::<bool>()).prop_map(|(c, h)| Op::Invite(c, h)),
         2 => conn.clone().prop_map(Op::Leave),
@@ -154,6 +162,15 @@ impl World {
                 self.say(c, ClientMessage::Offer(description));
             }
             Op::Mute(c, muted) => self.say(c, ClientMessage::Mute { peer_id: None, muted }),
+            Op::SetStrip(c, p, percent) => {
+                let change = StripChange::gain(Gain::from_percent(percent).unwrap());
+                self.say(c, ClientMessage::SetStrip { peer_id: peer(p), change });
+            }
+            Op::Restore(c, p, revision) => {
+                let strip = Strip { revision, on_air: false, ..Strip::default() };
+                let strips = vec![NamedStrip { peer_id: peer(p), strip }];
+                self.say(c, ClientMessage::RestoreStrips { strips });
+            }
             Op::Rename(c) => {
                 self.say(c, ClientMessage::Rename { name: DisplayName::new("R").unwrap() });
             }
@@ -226,6 +243,7 @@ impl World {
             ServerMessage::PeerJoined { seq, .. }
             | ServerMessage::PeerUpdated { seq, .. }
             | ServerMessage::PeerLeft { seq, .. }
+            | ServerMessage::Strip { seq, .. }
             | ServerMessage::Mute { seq, .. } => {
                 let before = self.seqs.insert(conn, *seq);
                 assert_eq!(before, Some(*seq - 1), "no change goes untold: {message:?}");

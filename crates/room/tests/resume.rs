@@ -78,13 +78,27 @@ fn the_newest_socket_wins_and_the_older_one_is_dumb() {
 }
 
 #[test]
-fn an_older_tab_that_comes_back_starts_afresh() {
+fn an_older_tab_that_is_chosen_again_starts_afresh() {
     let mut hall = Hall::new();
     let (_, _, seat) = hall.host(peer(9));
     let (second, newer, _) = hall.resume(&seat.token, true);
-    let (_, granted, _) = hall.resume(&seat.token, false);
+    let (_, granted, _) = hall.resume(&seat.token, true);
     assert!(granted.incarnation > newer.incarnation, "its links are not those that others know");
     assert_eq!(hall.closed(second), Some(CloseCode::TakenOver));
+}
+
+/// Scenario everything, 15 clients, seed 1515: the page was reloaded while its words were
+/// under way, on a socket that the server still held for open.
+#[test]
+fn regression_an_older_page_that_resumes_by_itself_does_not_displace_the_newer_one() {
+    let mut hall = Hall::new();
+    let (_, _, seat) = hall.host(peer(9));
+    let (second, _, _) = hall.resume(&seat.token, true);
+    let late = hall.connect();
+    hall.send(late, ClientMessage::Resume { token: seat.token, fresh: false });
+    assert_eq!(hall.closed(late), Some(CloseCode::TakenOver));
+    assert_eq!(hall.closed(second), None);
+    assert!(hall.rooms.is_consistent());
 }
 
 #[test]
@@ -96,6 +110,23 @@ fn resuming_twice_on_one_socket_is_harmless() {
     hall.send(host, resume);
     assert_eq!(hall.take(host).len(), 4);
     assert_eq!(hall.closed(host), None);
+}
+
+/// Found by `any_sequence_leaves_the_books_balanced`: the seat's own socket was closed as
+/// if a newer page sat on it, and the seat pointed at a socket that was gone.
+#[test]
+fn regression_an_older_token_on_the_socket_of_the_seat_keeps_both() {
+    let mut hall = Hall::new();
+    let (_, _, seat) = hall.host(peer(9));
+    let (second, newer, _) = hall.resume(&seat.token, true);
+    hall.send(second, ClientMessage::Resume { token: seat.token, fresh: false });
+    assert_eq!(hall.closed(second), None);
+    assert!(hall.rooms.is_consistent());
+    let got = hall.take(second);
+    let [ServerMessage::Resumed { seat, .. }, ServerMessage::Snapshot { .. }] = &got[..] else {
+        panic!("{got:?}")
+    };
+    assert!(seat.incarnation > newer.incarnation, "links of the older token are not its own");
 }
 
 #[test]

@@ -19,7 +19,8 @@ use openstudio_room::{Event, RoomConfig, RoomEnd};
 use openstudio_units::{Generation, Incarnation, OfferId, PeerId, Role, RoomId};
 use openstudio_wire::{
     Candidate, CandidateBatch, CandidateMessage, ClientMessage, CloseCode, Description, ErrorCode,
-    LeaveReason, OfferRequest, OfferRequestKind, Participant, ServerMessage, StaleNotice, Token,
+    LeaveReason, OfferRequest, OfferRequestKind, Participant, ServerMessage, StaleNotice, Strip,
+    Token,
 };
 use support::{Hall, ListedTokens, name, peer};
 
@@ -166,7 +167,7 @@ fn one_socket_is_one_peer_in_one_room() {
     let other = hall.connect();
     let same = ClientMessage::Register { peer_id: peer(1) };
     assert_eq!(hall.refused(other, same), ErrorCode::PeerIdTaken);
-    assert_eq!(hall.refused(conn, join.clone()), ErrorCode::RoomNotFound);
+    assert_eq!(hall.refused(conn, join.clone()), ErrorCode::RoomNotBack);
     for message in [
         ClientMessage::Leave,
         ClientMessage::EndRoom,
@@ -279,6 +280,7 @@ fn a_change_of_a_seat_is_told_to_everybody_with_its_number() {
         present: true,
         muted: true,
         microphone: true,
+        strip: Strip::default(),
     };
     assert_eq!(*participant, expected);
 
@@ -306,7 +308,7 @@ fn leaving_is_immediate_and_coming_back_is_possible() {
     hall.send(host, ClientMessage::Leave);
     let (room, reason) = (room_id, RoomEnd::Empty);
     assert_eq!(hall.events.last(), Some(&Event::RoomClosed { room, reason }));
-    assert_eq!(hall.refused(caller, ClientMessage::JoinRoom { room_id }), ErrorCode::RoomNotFound);
+    assert_eq!(hall.refused(caller, ClientMessage::JoinRoom { room_id }), ErrorCode::RoomNotBack);
 }
 
 #[test]

@@ -98,7 +98,7 @@ impl Hall {
     pub fn host(&mut self, peer_id: PeerId) -> (ConnId, RoomId, SeatGrant) {
         let conn = self.register(peer_id);
         self.send(conn, ClientMessage::CreateRoom);
-        match self.take(conn).pop() {
+        match self.take_but_engine(conn).pop() {
             Some(ServerMessage::RoomCreated { room_id, host_id, seat, .. }) => {
                 assert_eq!(host_id, peer_id);
                 (conn, room_id, seat)
@@ -139,7 +139,7 @@ impl Hall {
     }
 
     pub fn joined(&mut self, conn: ConnId) -> SeatGrant {
-        match self.take(conn).pop() {
+        match self.take_but_engine(conn).pop() {
             Some(ServerMessage::RoomJoined { seat, .. }) => seat,
             other => panic!("{other:?}"),
         }
@@ -149,7 +149,7 @@ impl Hall {
     pub fn resume(&mut self, token: &Token, fresh: bool) -> (ConnId, SeatGrant, ServerMessage) {
         let conn = self.connect();
         self.send(conn, ClientMessage::Resume { token: token.clone(), fresh });
-        match &mut self.take(conn)[..] {
+        match &mut self.take_but_engine(conn)[..] {
             [ServerMessage::Resumed { seat, .. }, snapshot @ ServerMessage::Snapshot { .. }] => {
                 (conn, seat.clone(), snapshot.clone())
             }
@@ -182,6 +182,12 @@ impl Hall {
     pub fn take(&mut self, conn: ConnId) -> Vec<ServerMessage> {
         self.drain();
         self.received.remove(&conn).unwrap_or_default()
+    }
+
+    fn take_but_engine(&mut self, conn: ConnId) -> Vec<ServerMessage> {
+        let mut messages = self.take(conn);
+        messages.retain(|message| !matches!(message, ServerMessage::Engine { .. }));
+        messages
     }
 
     pub fn closed(&self, conn: ConnId) -> Option<CloseCode> {
