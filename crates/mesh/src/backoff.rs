@@ -5,7 +5,7 @@ use std::time::Duration;
 use openstudio_units::Rng;
 
 /// The schedule of attempts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Backoff {
     /// The nominal delay before the first attempt.
     pub base: Duration,

@@ -11,10 +11,14 @@ pub enum DeadlineReason {
     AnswerDue,
     /// The peer's offer is overdue.
     OfferDue,
+    /// A request of the peer that came too soon after another is followed.
+    RequestDue,
     /// An operation is overdue.
     OperationDue,
     /// ICE should have begun.
     IceStartDue,
+    /// Candidates are due to be sent again.
+    RepeatCandidates,
     /// The connection should stand.
     ConnectDue,
     /// The next attempt to recover begins.

@@ -9,7 +9,7 @@ use crate::output::{OpId, PcId};
 use crate::signal::{IceCandidate, Signal};
 
 /// What the room says about another participant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PeerInfo {
     /// Decides the order of set-up: hosts first.
     pub role: Role,
@@ -156,7 +156,7 @@ pub enum Completion {
 }
 
 /// A command that failed. The text is for logs and for the screen's details.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct OpError(pub String);
 
 /// One look at a connection.

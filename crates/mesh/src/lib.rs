@@ -36,7 +36,8 @@
 //!   track if there is one, before it completes. Tracks come and go by `replaceTrack` only.
 //! - [`Input::NegotiationNeeded`] is reported as webrtc-pc §4.7.3 fires it: also again
 //!   after a rollback, if what was rolled back is still wanted.
-//! - [`Command::SetLocalDescription`] is the parameterless call of webrtc-pc §4.4.2.
+//! - [`Command::SetLocalDescription`] is the parameterless call of webrtc-pc §4.4.2, or what
+//!   that call does, spelled out, with other parameters of the codec.
 //! - Applying a remote offer in `have-local-offer` rolls back implicitly.
 //!
 //! # Who does what in a pair
@@ -54,6 +55,7 @@
 
 mod backoff;
 mod config;
+mod count;
 mod deadline;
 mod input;
 mod link;

@@ -8,9 +8,13 @@
 //! Invariants: the public state is derived, never stored as truth; one peer connection at
 //! a time; only the impolite side makes connections of its own accord.
 
+#[cfg(test)]
+mod boundaries;
 mod connection;
 mod context;
 mod health;
+#[cfg(test)]
+mod ladder;
 mod negotiation;
 mod operations;
 mod recovery;
@@ -22,6 +26,7 @@ use openstudio_units::{Generation, Incarnation, PeerId, Rng, Timestamp};
 use self::connection::{Connection, Wish};
 use self::recovery::{Means, Recovery, Step};
 use crate::config::MeshConfig;
+use crate::count::Count;
 use crate::deadline::{Deadline, DeadlineReason};
 use crate::input::{
     Completion, DescriptionKind, OpError, PeerConnectionState, PeerInfo, StatsSample,
@@ -33,7 +38,7 @@ use crate::signal::{IceCandidate, OfferKind, Signal};
 pub(crate) use self::context::{Context, Outbox};
 
 /// Where the set-up of the next peer connection stands, on the side that makes it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Setup {
     /// Nothing is to be set up.
     Idle,
@@ -44,7 +49,7 @@ enum Setup {
 }
 
 /// The link to one participant.
-#[derive(Debug)]
+#[derive(Debug, Clone, Hash)]
 pub(crate) struct PeerLink {
     polite: bool,
     info: PeerInfo,
@@ -58,15 +63,15 @@ pub(crate) struct PeerLink {
     offer_requests: u32,
     /// Candidates that came before the offer of their generation, or instead of it.
     early: signals::EarlyCandidates,
-    /// When a request of the counterpart was last followed.
-    asked_at: Option<Timestamp>,
+    /// What the counterpart asked for, and when.
+    requests: signals::Requests,
     /// The last generation that was answered with `stale`.
     told_stale: Option<Generation>,
     closed_on_purpose: bool,
     ever_connected: bool,
     was_reachable: bool,
     published: ConnectionState,
-    pub(crate) dropped_signals: u64,
+    pub(crate) dropped_signals: Count,
 }
 
 impl PeerLink {
@@ -88,13 +93,13 @@ impl PeerLink {
             offer_due: None,
             offer_requests: 0,
             early: signals::EarlyCandidates::default(),
-            asked_at: None,
+            requests: signals::Requests::default(),
             told_stale: None,
             closed_on_purpose: false,
             ever_connected: false,
             was_reachable: ctx.signalling_up && info.present,
             published: ConnectionState::Disconnected,
-            dropped_signals: 0,
+            dropped_signals: Count::default(),
         };
         link.await_setup(ctx);
         link.publish(ctx);
@@ -129,13 +134,23 @@ impl PeerLink {
         self.info
     }
 
+    /// Whether the link is being set up in one of the slots. Whoever does not answer may be
+    /// gone without a word, or there may be no path to them: the others do not wait for that.
     pub(crate) fn holds_slot(&self) -> bool {
-        self.setup == Setup::Granted && self.info.present && self.recovery.pending().is_none()
+        self.setup == Setup::Granted
+            && self.info.present
+            && self.recovery.pending().is_none()
+            && !self.connection.as_ref().is_some_and(Connection::is_late)
     }
 
     /// Whether the link waits for a slot and could use one.
     pub(crate) fn wants_slot(&self, signalling_up: bool) -> bool {
         matches!(self.setup, Setup::Queued { .. }) && signalling_up && self.info.present
+    }
+
+    /// Whether an attempt has failed already.
+    pub(crate) fn is_tried_again(&self) -> bool {
+        self.recovery.attempts() > 0
     }
 
     pub(crate) fn grant_slot(&mut self, ctx: &mut Context<'_>) {
@@ -182,7 +197,7 @@ impl PeerLink {
             trouble: self.recovery.trouble().cloned(),
             ever_connected: self.ever_connected,
             level: connection.and_then(|c| c.health.as_ref()).map(health::Health::level),
-            refused_candidates: connection.map_or(0, |c| c.refused_candidates),
+            refused_candidates: connection.map_or(0, |c| c.refused_candidates.get()),
         }
     }
 
@@ -203,7 +218,9 @@ impl PeerLink {
             .filter(|_| reachable)
             .map(|at| Deadline::new(at, DeadlineReason::OfferDue));
         let connection = self.connection.as_ref().and_then(|c| c.deadline(reachable));
-        [recovery, offer, connection].into_iter().flatten().min()
+        let request = self.requests.deadline().filter(|_| reachable);
+        let request = request.map(|at| Deadline::new(at, DeadlineReason::RequestDue));
+        [recovery, offer, connection, request].into_iter().flatten().min()
     }
 
     // ----- inputs
@@ -284,11 +301,14 @@ impl PeerLink {
         self.publish(ctx);
     }
 
-    /// The network may be another one. `changed`: even what seems sound must be renewed.
+    /// The network may be another one: what is under way was begun on the old one.
+    /// `changed`: even what seems sound must be renewed.
     pub(crate) fn on_network(&mut self, ctx: &mut Context<'_>, changed: bool) {
         let troubled = self.recovery.gave_up() || self.recovery.pending().is_some();
         let connected = self.state() == ConnectionState::Connected;
-        if !self.closed_on_purpose && (troubled || (changed && connected)) {
+        let unfinished = self.connection.is_some() && !connected;
+        if !self.closed_on_purpose && (troubled || unfinished || (changed && connected)) {
+            self.setup = Setup::Idle;
             self.recovery.restart(ctx.now, Trouble::NetworkChanged, false);
         }
         self.publish(ctx);
@@ -305,7 +325,8 @@ impl PeerLink {
 
     pub(crate) fn on_needed(&mut self, ctx: &mut Context<'_>, pc: PcId) {
         if let Some(connection) = self.connection.as_mut().filter(|c| c.pc == pc) {
-            connection.on_needed(ctx);
+            let wishes = connection.on_needed(ctx);
+            self.grant_wishes(ctx, wishes);
         }
     }
 
@@ -380,6 +401,9 @@ impl PeerLink {
         if reachable && self.offer_due.is_some_and(|due| ctx.now >= due) {
             self.ask_for_first_offer(ctx);
         }
+        if reachable {
+            self.on_waiting_request(ctx);
+        }
         let means = self.means(ctx);
         if let Some(action) = self.recovery.on_timeout(ctx.now, ctx.config, means) {
             self.climb(ctx, action);
@@ -406,6 +430,7 @@ impl PeerLink {
                     self.send(ctx, Signal::Candidates { generation, offer, candidates });
                 }
                 Wish::Trouble(trouble) => self.on_trouble(ctx, trouble),
+                Wish::Settled => self.recovery.on_settled(ctx.now, ctx.config),
                 Wish::Sampled(sample) => self.on_sample(ctx, sample),
             }
         }
@@ -545,7 +570,7 @@ impl PeerLink {
         self.generation = Generation::first(self.local_incarnation, self.info.incarnation);
         self.recovery.reset();
         self.early = signals::EarlyCandidates::default();
-        self.asked_at = None;
+        self.requests = signals::Requests::default();
         self.told_stale = None;
         self.closed_on_purpose = false;
         self.ever_connected = false;

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use openstudio_units::{Generation, Incarnation, PeerId, Seed, Timestamp};
 
 use crate::config::MeshConfig;
+use crate::count::Count;
 use crate::deadline::Deadline;
 use crate::input::{Input, PeerConnectionState, PeerInfo};
 use crate::link::{Context, Outbox, PeerLink};
@@ -19,7 +20,10 @@ use crate::strain::Strain;
 /// The connection manager of one participant.
 ///
 /// See the crate's documentation for how to drive it.
-#[derive(Debug)]
+///
+/// Two meshes with the same hash behave the same from here on, whatever is fed to both: that
+/// makes an exhaustive search possible. Names of operations and mere counts are left out.
+#[derive(Debug, Clone, Hash)]
 pub struct Mesh {
     local: PeerId,
     incarnation: Incarnation,
@@ -31,13 +35,16 @@ pub struct Mesh {
     /// The factor of `shared.config`.
     factor: u32,
     shared: Shared,
-    counters: Counters,
+    unknown_sender: Count,
+    late_reports: Count,
+    /// Of links that are gone.
+    dropped_signals: Count,
     /// When the machine last woke up; nothing before that is overdue.
     awake_since: Timestamp,
 }
 
 /// What every link needs in every call.
-#[derive(Debug)]
+#[derive(Debug, Clone, Hash)]
 struct Shared {
     config: MeshConfig,
     signalling_up: bool,
@@ -95,7 +102,7 @@ pub struct LinkSnapshot {
     /// How good it is, once connected.
     pub level: Option<HealthLevel>,
     /// Candidates that the platform refused.
-    pub refused_candidates: u32,
+    pub refused_candidates: u64,
 }
 
 impl Mesh {
@@ -116,17 +123,18 @@ impl Mesh {
             has_relay: false,
             out: Outbox::default(),
         };
-        let (links, counters) = (BTreeMap::new(), Counters::default());
         Self {
             local,
             incarnation,
             seed,
-            links,
+            links: BTreeMap::new(),
             config,
             strain: Strain::default(),
             factor: 1,
             shared,
-            counters,
+            unknown_sender: Count::default(),
+            late_reports: Count::default(),
+            dropped_signals: Count::default(),
             awake_since: now,
         }
     }
@@ -228,9 +236,12 @@ impl Mesh {
 
     /// Returns what was dropped by rule.
     pub fn counters(&self) -> Counters {
-        let links: u64 = self.links.values().map(|link| link.dropped_signals).sum();
-        let dropped_signals = self.counters.dropped_signals.saturating_add(links);
-        Counters { dropped_signals, ..self.counters }
+        let links: u64 = self.links.values().map(|link| link.dropped_signals.get()).sum();
+        Counters {
+            unknown_sender: self.unknown_sender.get(),
+            late_reports: self.late_reports.get(),
+            dropped_signals: self.dropped_signals.get().saturating_add(links),
+        }
     }
 
     fn on_seen(&mut self, now: Timestamp, peer: PeerId, info: PeerInfo) {
@@ -251,8 +262,7 @@ impl Mesh {
         let Some(link) = self.links.remove(&peer) else {
             return;
         };
-        let dropped = link.dropped_signals;
-        self.counters.dropped_signals = self.counters.dropped_signals.saturating_add(dropped);
+        self.dropped_signals.add(link.dropped_signals.get());
         link.on_left(&mut self.shared.context(now, peer));
     }
 
@@ -260,7 +270,7 @@ impl Mesh {
         if self.links.contains_key(&from) {
             self.with_owner(now, Some(from), |link, ctx| link.on_signal(ctx, signal));
         } else {
-            self.counters.unknown_sender = self.counters.unknown_sender.saturating_add(1);
+            self.unknown_sender.add(1);
         }
     }
 
@@ -282,7 +292,7 @@ impl Mesh {
     ) {
         let found = owner.and_then(|peer| self.links.get_mut(&peer).map(|link| (peer, link)));
         let Some((peer, link)) = found else {
-            self.counters.late_reports = self.counters.late_reports.saturating_add(1);
+            self.late_reports.add(1);
             return;
         };
         let mut ctx = self.shared.context(now, peer);
@@ -322,7 +332,8 @@ impl Mesh {
         }
     }
 
-    /// Gives free slots to those whose turn it is: hosts first, then by id.
+    /// Gives free slots to those whose turn it is: first set-ups before further attempts, hosts
+    /// first, then by id. Somebody to whom there is no path must not keep a newcomer waiting.
     fn grant_slots(&mut self, now: Timestamp) {
         let held = self.links.values().filter(|link| link.holds_slot()).count();
         let free = self.shared.config.setups_in_flight.saturating_sub(held);
@@ -331,10 +342,10 @@ impl Mesh {
             .links
             .iter()
             .filter(|(_, link)| link.wants_slot(up))
-            .map(|(peer, link)| (link.info().role, *peer))
+            .map(|(peer, link)| (link.is_tried_again(), link.info().role, *peer))
             .collect();
         waiting.sort_unstable();
-        for (_, peer) in waiting.into_iter().take(free) {
+        for (_, _, peer) in waiting.into_iter().take(free) {
             self.with_owner(now, Some(peer), PeerLink::grant_slot);
         }
     }

@@ -1,6 +1,7 @@
 //! What the mesh asks of a driver (commands) and tells the application (events).
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use openstudio_units::{Generation, PeerId};
 
@@ -8,16 +9,26 @@ use crate::input::{DescriptionKind, OpError};
 use crate::signal::{IceCandidate, Signal};
 
 /// One asynchronous operation. Never used twice by one mesh.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct OpId(pub u64);
+
+impl Hash for OpId {
+    /// A name decides nothing by its value: states that differ in names alone are one.
+    fn hash<H: Hasher>(&self, _: &mut H) {}
+}
 
 /// One peer connection. Never used twice by one mesh, so that what a closed one still
 /// reports is recognised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PcId(pub u64);
 
+impl Hash for PcId {
+    /// A name decides nothing by its value: states that differ in names alone are one.
+    fn hash<H: Hasher>(&self, _: &mut H) {}
+}
+
 /// The next thing to do or to know.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Hash)]
 pub enum Output {
     /// Do this.
     Command(Command),
@@ -27,7 +38,7 @@ pub enum Output {
 
 /// Something for the driver to do. Of one peer connection, one operation at a time is
 /// given out; those of different peer connections never wait for each other.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Command {
     /// Make a peer connection.
     CreatePeerConnection {
@@ -139,7 +150,7 @@ impl fmt::Display for ConnectionState {
 }
 
 /// What is wrong with a link.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Trouble {
     /// The peer connection is `disconnected`.
     IceDisconnected,
@@ -197,7 +208,7 @@ pub enum HealthLevel {
 }
 
 /// Something to know.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Event {
     /// A link's public state is another one. Not emitted when a link ends by
     /// [`Input::PeerLeft`](crate::Input) or [`Input::CloseAll`](crate::Input).
@@ -233,4 +244,37 @@ pub enum Event {
         /// How good it is.
         level: HealthLevel,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn each_trouble_is_told_in_a_sentence_of_its_own() {
+        let troubles = [
+            Trouble::IceDisconnected,
+            Trouble::IceFailed,
+            Trouble::NoInboundAudio,
+            Trouble::NoOffer,
+            Trouble::NoAnswer,
+            Trouble::IceStuck,
+            Trouble::ConnectTimeout,
+            Trouble::OperationTimeout,
+            Trouble::NetworkChanged,
+        ];
+        let sentences: BTreeSet<String> = troubles.iter().map(Trouble::to_string).collect();
+        assert_eq!(sentences.len(), troubles.len());
+        assert!(sentences.iter().all(|sentence| sentence.ends_with('.')));
+        let refused = Trouble::OperationFailed(OpError("OperationError".to_owned()));
+        assert!(refused.to_string().contains("OperationError"), "it says what the browser said");
+    }
+
+    #[test]
+    fn a_state_is_written_as_it_is_named() {
+        assert_eq!(ConnectionState::FailedPermanent.to_string(), "failed-permanent");
+    }
 }

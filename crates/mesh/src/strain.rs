@@ -22,7 +22,7 @@ const LEVELS: [(Duration, u32); 2] =
 const HOLD: Duration = Duration::from_secs(30);
 
 /// How hard the machine has it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Strain {
     /// When an operation was last as slow as each of [`LEVELS`].
     slow_at: [Option<Timestamp>; LEVELS.len()],

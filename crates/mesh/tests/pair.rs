@@ -2,11 +2,24 @@
 
 mod common;
 
+use common::pc::strange_offer;
 use common::{Fate, SECOND, World, drop_first, first_generation, is_answer, is_offer};
 use openstudio_mesh::{ConnectionState, Event, IceCandidate, Input, PeerInfo, Signal, Trouble};
 use openstudio_units::{Generation, OfferId};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
+
+/// Drops every answer of this generation.
+fn drop_answers_of(lost: Generation) -> impl FnMut(usize, usize, &Signal) -> Fate {
+    move |_, _, signal| match signal {
+        Signal::Answer { generation, .. } if *generation == Some(lost) => Fate::Drop,
+        Signal::Answer { .. }
+        | Signal::Offer { .. }
+        | Signal::Candidates { .. }
+        | Signal::RequestOffer { .. }
+        | Signal::Stale { .. } => Fate::Deliver,
+    }
+}
 
 // ----- set-up
 
@@ -159,7 +172,7 @@ fn a_lost_answer_is_sent_again_without_being_made_again() {
 #[test]
 fn an_offer_that_is_never_answered_leads_to_the_next_generation() {
     let mut world = World::pair(1);
-    world.set_rule(drop_first(2, is_answer));
+    world.set_rule(drop_answers_of(first_generation(&world)));
     world.join_all();
     world.run_until(30 * SECOND, World::all_connected);
     let link = &world.nodes[1].mesh.snapshot()[0];
@@ -193,7 +206,8 @@ fn an_answer_to_another_offer_is_dropped() {
         (generation.map(Generation::next), Some(OfferId(1))),
         (Some(Generation(0)), Some(OfferId(1))),
     ] {
-        let signal = Signal::Answer { generation, offer, sdp: "answer 99".into() };
+        let signal =
+            Signal::Answer { generation, offer, sdp: strange_offer(99).replace("offer", "answer") };
         world.input(1, Input::SignalReceived { from, signal });
     }
     assert_eq!(world.nodes[1].mesh.snapshot()[0].signaling_state, "have-local-offer");
@@ -210,7 +224,7 @@ fn candidates_that_overtake_their_offer_are_kept_but_only_so_many() {
         candidate: format!("candidate:{n}"),
         sdp_mid: None,
         sdp_m_line_index: Some(0),
-        username_fragment: Some("77".into()),
+        username_fragment: Some("77.1".into()),
     };
     let signal = Signal::Candidates {
         generation,
@@ -218,7 +232,7 @@ fn candidates_that_overtake_their_offer_are_kept_but_only_so_many() {
         candidates: (0..10_000).map(candidate).collect(),
     };
     world.input(0, Input::SignalReceived { from, signal });
-    let signal = Signal::Offer { generation, offer: Some(OfferId(1)), sdp: "offer 77".into() };
+    let signal = Signal::Offer { generation, offer: Some(OfferId(1)), sdp: strange_offer(77) };
     world.input(0, Input::SignalReceived { from, signal });
     world.run_for(3 * SECOND);
     assert_eq!(world.nodes[0].mesh.snapshot()[0].refused_candidates, 0);
@@ -229,13 +243,13 @@ fn candidates_that_overtake_their_offer_are_kept_but_only_so_many() {
 #[test]
 fn an_offer_of_an_old_generation_is_answered_with_stale_once() {
     let mut world = World::pair(1);
-    world.set_rule(drop_first(2, is_answer));
+    world.set_rule(drop_answers_of(first_generation(&world)));
     world.join_all();
     world.run_until(30 * SECOND, World::all_connected);
     let from = world.nodes[1].id;
     for _ in 0..5 {
         let generation = Some(first_generation(&world));
-        let signal = Signal::Offer { generation, offer: Some(OfferId(1)), sdp: "offer 5".into() };
+        let signal = Signal::Offer { generation, offer: Some(OfferId(1)), sdp: strange_offer(5) };
         world.input(0, Input::SignalReceived { from, signal });
     }
     assert_eq!(world.tally.stale, 1);
@@ -284,10 +298,22 @@ fn a_message_for_the_page_before_the_reload_is_dropped() {
     world.reload(0);
     let from = world.nodes[1].id;
     let signal =
-        Signal::Offer { generation: Some(old), offer: Some(OfferId(1)), sdp: "offer 3".into() };
+        Signal::Offer { generation: Some(old), offer: Some(OfferId(1)), sdp: strange_offer(3) };
     world.input(0, Input::SignalReceived { from, signal });
     assert!(world.nodes[0].pcs.is_empty(), "no peer connection for the past");
     world.run_until(3 * SECOND, World::all_connected);
+}
+
+/// Where there is no peer connection there is nothing to collide with.
+#[test]
+fn an_offer_to_the_impolite_side_that_has_no_peer_connection_is_answered() {
+    let mut world = World::pair(1);
+    let (peer, info) = (world.nodes[0].id, PeerInfo { present: false, ..world.info(0) });
+    world.input(1, Input::PeerSeen { peer, info });
+    let signal = Signal::Offer { generation: None, offer: None, sdp: strange_offer(500) };
+    world.input(1, Input::SignalReceived { from: peer, signal });
+    world.run_for(SECOND);
+    assert_eq!((world.tally.peer_connections, world.tally.answers), (1, 1));
 }
 
 #[test]
@@ -299,7 +325,7 @@ fn who_left_leaves_nothing_behind() {
     world.input(0, Input::PeerLeft { peer: gone });
     assert_eq!(world.state(0, 2), None);
     assert_eq!(world.nodes[0].pcs.len(), 1);
-    let signal = Signal::Offer { generation: None, offer: None, sdp: "offer 1".into() };
+    let signal = Signal::Offer { generation: None, offer: None, sdp: strange_offer(1) };
     world.input(0, Input::SignalReceived { from: gone, signal });
     assert_eq!(world.state(0, 2), None);
     assert_eq!(world.nodes[0].mesh.counters().unknown_sender, 1);
@@ -336,7 +362,7 @@ fn the_polite_side_never_makes_the_first_offer() {
     world.introduce(0, 1);
     let from = world.nodes[1].id;
     let generation = Some(first_generation(&world));
-    let signal = Signal::Offer { generation, offer: Some(OfferId(1)), sdp: "offer 50".into() };
+    let signal = Signal::Offer { generation, offer: Some(OfferId(1)), sdp: strange_offer(50) };
     world.input(0, Input::SignalReceived { from, signal });
     let pc = *world.nodes[0].pcs.keys().next().unwrap();
     world.input(0, Input::NegotiationNeeded { pc });

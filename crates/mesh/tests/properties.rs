@@ -72,7 +72,7 @@ fn forged(kind: u8, base: Generation, generation: u8, offer: u8) -> Signal {
                 candidate: "candidate:1".into(),
                 sdp_mid: None,
                 sdp_m_line_index: Some(0),
-                username_fragment: Some("9999".into()),
+                username_fragment: Some("9999.1".into()),
             }],
         },
     }

@@ -4,6 +4,7 @@ mod common;
 
 use std::time::Duration;
 
+use common::pc::strange_offer;
 use common::{Fate, SECOND, World, drop_first, first_generation, is_answer};
 use openstudio_mesh::{ConnectionState, Event, Input, OfferKind, PeerInfo, Signal};
 use openstudio_units::{Incarnation, OfferId};
@@ -55,7 +56,9 @@ fn regression_a_slow_machine_connects_everyone_once_instead_of_beginning_anew_fo
         world.slowness = 5 * SECOND;
         world.join_all();
         world.run_until(90 * SECOND, World::all_connected);
-        assert_eq!((world.tally.peer_connections, world.tally.offers), (56, 28), "seed {seed}");
+        // An offer may be sent twice to an end that is late; nothing is made or set twice.
+        let tally = &world.tally;
+        assert_eq!((tally.peer_connections, tally.descriptions_set), (56, 4 * 28), "seed {seed}");
         let failed = |event: &&Event| {
             matches!(event, Event::ConnectionStateChanged { to: ConnectionState::Failed, .. })
         };
@@ -404,7 +407,7 @@ fn a_counterpart_that_counts_nothing_can_still_connect() {
     let mut world = World::pair(11);
     world.introduce(0, 1);
     let from = world.nodes[1].id;
-    let signal = Signal::Offer { generation: None, offer: None, sdp: "offer 500".into() };
+    let signal = Signal::Offer { generation: None, offer: None, sdp: strange_offer(500) };
     world.input(0, Input::SignalReceived { from, signal });
     let answered = std::rc::Rc::new(std::cell::Cell::new(false));
     let seen = std::rc::Rc::clone(&answered);

@@ -11,6 +11,7 @@ use super::negotiation::{Action, Negotiation};
 use super::operations::{Operation, OperationKind, Operations};
 use super::trickle::{Batch, Trickle};
 use crate::config::MeshConfig;
+use crate::count::Count;
 use crate::deadline::{Deadline, DeadlineReason};
 use crate::input::{Completion, DescriptionKind, OpError, PeerConnectionState, StatsSample};
 use crate::output::{Command, OpId, PcId, Trouble};
@@ -19,13 +20,19 @@ use crate::signal::IceCandidate;
 /// What a connection wants its link to do.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Wish {
-    SendDescription { kind: DescriptionKind, offer: OfferId, sdp: String },
+    SendDescription {
+        kind: DescriptionKind,
+        offer: OfferId,
+        sdp: String,
+    },
     SendCandidates(Batch),
     Trouble(Trouble),
+    /// Offer and answer of a round are applied on this side.
+    Settled,
     Sampled(StatsSample),
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Hash)]
 pub(crate) struct Connection {
     pub(crate) pc: PcId,
     pub(crate) state: PeerConnectionState,
@@ -37,8 +44,12 @@ pub(crate) struct Connection {
     pub(crate) connect_due: Option<Timestamp>,
     pub(crate) health: Option<Health>,
     /// Candidates that the platform did not take.
-    pub(crate) refused_candidates: u32,
+    pub(crate) refused_candidates: Count,
     ice_start_due: Option<Timestamp>,
+    /// When candidates that may be lost are sent again.
+    repeat_due: Option<Timestamp>,
+    /// How often that was done in this round.
+    repeated: u32,
     trickle: Trickle,
     operations: Operations,
 }
@@ -53,11 +64,18 @@ impl Connection {
             has_remote_track: false,
             connect_due: Some(ctx.now + ctx.config.connect_timeout),
             health: None,
-            refused_candidates: 0,
+            refused_candidates: Count::default(),
             ice_start_due: None,
+            repeat_due: None,
+            repeated: 0,
             trickle: Trickle::default(),
             operations: Operations::new(pc, create, ctx.now + ctx.config.operation_timeout),
         }
+    }
+
+    /// Whether the set-up waits for something that had to be sent again.
+    pub(crate) fn is_late(&self) -> bool {
+        self.negotiation.is_unanswered() || self.repeated > 0
     }
 
     /// The earliest deadline. While the peer cannot be reached, only those count that
@@ -73,6 +91,7 @@ impl Connection {
         let when_reachable = [
             self.negotiation.deadline().map(|at| Deadline::new(at, DeadlineReason::AnswerDue)),
             self.ice_start_due.map(|at| Deadline::new(at, DeadlineReason::IceStartDue)),
+            self.repeat_due.map(|at| Deadline::new(at, DeadlineReason::RepeatCandidates)),
             self.connect_due.map(|at| Deadline::new(at, DeadlineReason::ConnectDue)),
         ];
         let when_reachable = when_reachable.into_iter().filter(|_| reachable);
@@ -98,6 +117,12 @@ impl Connection {
         if let Some(action) = self.negotiation.on_timeout(now, config) {
             self.perform(ctx, action, &mut wishes);
         }
+        if take_if_due(&mut self.repeat_due, now) {
+            self.repeated = self.repeated.saturating_add(1);
+            self.repeat_due =
+                Some(now + config.repeat_interval).filter(|_| self.repeated < config.repeats);
+            wishes.extend(self.trickle.repeat().map(Wish::SendCandidates));
+        }
         if take_if_due(&mut self.ice_start_due, now) {
             wishes.push(Wish::Trouble(Trouble::IceStuck));
         }
@@ -120,7 +145,7 @@ impl Connection {
         match (kind, result) {
             // The connection succeeds or fails by the candidates that were not refused.
             (OperationKind::AddCandidates, Ok(Completion::CandidatesAdded { refused })) => {
-                self.refused_candidates = self.refused_candidates.saturating_add(refused);
+                self.refused_candidates.add(refused.into());
             }
             (OperationKind::AddCandidates | OperationKind::Sample, Err(_)) => {}
             (
@@ -153,10 +178,11 @@ impl Connection {
         wishes
     }
 
-    pub(crate) fn on_needed(&mut self, ctx: &mut Context<'_>) {
-        if let Some(action) = self.negotiation.on_needed() {
-            self.perform_all(ctx, vec![action], &mut Vec::new());
-        }
+    pub(crate) fn on_needed(&mut self, ctx: &mut Context<'_>) -> Vec<Wish> {
+        let mut wishes = Vec::new();
+        let action = self.negotiation.on_needed();
+        self.perform_all(ctx, action.into_iter().collect(), &mut wishes);
+        wishes
     }
 
     pub(crate) fn on_remote_offer(
@@ -211,6 +237,7 @@ impl Connection {
         }
         if state == PeerConnectionState::Connected {
             self.connect_due = None;
+            self.repeat_due = None;
             if self.health.is_none() {
                 self.health = Some(Health::new(ctx.now, ctx.config));
             }
@@ -241,6 +268,9 @@ impl Connection {
         if let Some(due) = &mut self.ice_start_due {
             *due = now + config.ice_start_timeout;
         }
+        if let Some(due) = &mut self.repeat_due {
+            *due = now + config.repeat_interval;
+        }
     }
 
     fn perform_all(&mut self, ctx: &mut Context<'_>, actions: Vec<Action>, wishes: &mut Vec<Wish>) {
@@ -252,13 +282,13 @@ impl Connection {
     fn perform(&mut self, ctx: &mut Context<'_>, action: Action, wishes: &mut Vec<Wish>) {
         match action {
             Action::SetLocal => {
-                self.trickle.hold();
+                wishes.extend(self.trickle.hold().map(Wish::SendCandidates));
                 self.push(ctx, Operation::SetLocal);
             }
             Action::SetRemote { kind, sdp } => self.push(ctx, Operation::SetRemote { kind, sdp }),
             Action::Send { kind, offer, sdp, again } => {
+                let batch = self.trickle.on_description_sent(offer, &sdp, again);
                 wishes.push(Wish::SendDescription { kind, offer, sdp });
-                let batch = self.trickle.on_description_sent(offer, again);
                 wishes.extend(batch.map(Wish::SendCandidates));
             }
             Action::Withdrawn { .. } => self.trickle.on_withdrawn(),
@@ -271,6 +301,13 @@ impl Connection {
                 if self.state == PeerConnectionState::New {
                     self.ice_start_due = Some(ctx.now + ctx.config.ice_start_timeout);
                 }
+                if self.state != PeerConnectionState::Connected {
+                    let due = ctx.now + ctx.config.ice_timeout;
+                    self.connect_due = self.connect_due.map(|at| at.min(due));
+                    self.repeat_due = Some(ctx.now + ctx.config.repeat_interval);
+                    self.repeated = 0;
+                }
+                wishes.push(Wish::Settled);
             }
             Action::Failed(trouble) => wishes.push(Wish::Trouble(trouble)),
         }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use openstudio_units::{PeerId, Timestamp};
 
 use crate::config::MeshConfig;
+use crate::count::Count;
 use crate::output::{Command, Event, OpId, Output, PcId};
 
 /// The surroundings of one call into a link.
@@ -19,7 +20,7 @@ pub(crate) struct Context<'a> {
 }
 
 /// An operation that is under way.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Hash)]
 struct GivenOut {
     peer: PeerId,
     pc: PcId,
@@ -27,11 +28,11 @@ struct GivenOut {
 }
 
 /// Outputs in order, and whose operation or peer connection an id names.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Hash)]
 pub(crate) struct Outbox {
     queue: VecDeque<Output>,
-    last_op: u64,
-    last_pc: u64,
+    last_op: Count,
+    last_pc: Count,
     ops: BTreeMap<OpId, GivenOut>,
     pcs: BTreeMap<PcId, PeerId>,
 }
@@ -54,15 +55,13 @@ impl Outbox {
     }
 
     pub(crate) fn next_op(&mut self, at: Timestamp, peer: PeerId, pc: PcId) -> OpId {
-        self.last_op = self.last_op.saturating_add(1);
-        let op = OpId(self.last_op);
+        let op = OpId(self.last_op.rise());
         self.ops.insert(op, GivenOut { peer, pc, at });
         op
     }
 
     pub(crate) fn next_pc(&mut self, peer: PeerId) -> PcId {
-        self.last_pc = self.last_pc.saturating_add(1);
-        let pc = PcId(self.last_pc);
+        let pc = PcId(self.last_pc.rise());
         self.pcs.insert(pc, peer);
         pc
     }

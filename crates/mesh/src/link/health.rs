@@ -16,6 +16,9 @@ use crate::output::HealthLevel;
 /// How many detailed samples in a row must agree before the level changes.
 const STEADY_SAMPLES: u32 = 2;
 
+/// How many samples in a row must be without progress before that is silence.
+const STALLED_SAMPLES: u32 = 2;
+
 /// Loss from which a listener hears it, and from which speech becomes hard to follow
 /// (Opus with in-band FEC conceals about 5 % well).
 const LOSS_DEGRADED: f64 = 0.05;
@@ -27,10 +30,11 @@ const ROUND_TRIP_DEGRADED_MS: u128 = 300;
 const ROUND_TRIP_POOR_MS: u128 = 800;
 
 /// The health of one connection.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub(crate) struct Health {
     next_sample: Timestamp,
-    samples: u32,
+    /// How many samples come before the next detailed one.
+    until_detailed: u32,
     progress: Option<u64>,
     /// When packets last arrived, or from when they are expected.
     heard_at: Timestamp,
@@ -56,7 +60,7 @@ impl Health {
     pub(crate) fn new(now: Timestamp, config: &MeshConfig) -> Self {
         Self {
             next_sample: now + config.sample_interval,
-            samples: 0,
+            until_detailed: 0,
             progress: None,
             heard_at: now,
             heard: false,
@@ -88,8 +92,9 @@ impl Health {
             return None;
         }
         self.next_sample = now + config.sample_interval;
-        let detailed = self.samples.checked_rem(config.detailed_sample_every) == Some(0);
-        self.samples = self.samples.saturating_add(1);
+        let detailed = self.until_detailed == 0;
+        let before_next = if detailed { config.detailed_sample_every } else { self.until_detailed };
+        self.until_detailed = before_next.saturating_sub(1);
         Some(detailed)
     }
 
@@ -101,7 +106,7 @@ impl Health {
             self.heard = true;
             self.stalled = 0;
         } else {
-            self.stalled = self.stalled.saturating_add(1);
+            self.stalled = self.stalled.saturating_add(1).min(STALLED_SAMPLES);
         }
         if progressed && self.level == HealthLevel::Lost {
             return Verdict { progressed, level: self.set_level(HealthLevel::Good) };
@@ -113,7 +118,7 @@ impl Health {
     /// Whether packets are missing, given that they are expected.
     pub(crate) fn is_silent(&self, now: Timestamp, config: &MeshConfig) -> bool {
         let patience = if self.heard { config.silence_timeout } else { config.first_audio_timeout };
-        self.stalled >= 2 && now.since(self.heard_at) >= patience
+        self.stalled >= STALLED_SAMPLES && now.since(self.heard_at) >= patience
     }
 
     /// Calls the level [`HealthLevel::Lost`] at once; it does not need a second look.
@@ -136,6 +141,7 @@ impl Health {
     fn settle(&mut self, level: HealthLevel) -> Option<HealthLevel> {
         let (candidate, seen) = self.candidate;
         let seen = if candidate == level { seen.saturating_add(1) } else { 1 };
+        let seen = seen.min(STEADY_SAMPLES);
         self.candidate = (level, seen);
         if seen >= STEADY_SAMPLES { self.set_level(level) } else { None }
     }

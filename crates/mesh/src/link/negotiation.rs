@@ -57,7 +57,7 @@ enum State {
         offer: OfferId,
         sdp: String,
         answer_due: Timestamp,
-        repeated: bool,
+        repeated: u32,
     },
     /// `isSettingRemoteAnswerPending` of webrtc-pc. `then` arrived meanwhile.
     ApplyingAnswer {
@@ -118,6 +118,11 @@ impl Negotiation {
         matches!(self.state, State::HaveLocalOffer { .. })
     }
 
+    /// Whether our offer had to be sent again, and is still not answered.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        matches!(self.state, State::HaveLocalOffer { repeated, .. } if repeated > 0)
+    }
+
     /// The signalling state by its webrtc-pc name, for the debug panel.
     pub(crate) fn signaling_state(&self) -> &'static str {
         match self.state {
@@ -125,6 +130,11 @@ impl Negotiation {
             State::HaveLocalOffer { .. } | State::ApplyingAnswer { .. } => "have-local-offer",
             State::ApplyingOffer { .. } | State::MakingAnswer { .. } => "have-remote-offer",
         }
+    }
+
+    /// Whether a remote offer of this id was taken already: it comes again.
+    pub(crate) fn has_taken(&self, offer: Option<OfferId>) -> bool {
+        offer.is_some() && self.last_remote.as_ref().map(|(last, _)| *last) == offer
     }
 
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
@@ -172,7 +182,7 @@ impl Negotiation {
             (State::MakingOffer { offer, then: None }, DescriptionKind::Offer) => {
                 let answer_due = now + config.answer_timeout;
                 self.state =
-                    State::HaveLocalOffer { offer, sdp: sdp.clone(), answer_due, repeated: false };
+                    State::HaveLocalOffer { offer, sdp: sdp.clone(), answer_due, repeated: 0 };
                 vec![Action::Send { kind, offer, sdp, again: false }]
             }
             (State::MakingOffer { offer, then: Some(remote) }, DescriptionKind::Offer) => {
@@ -295,10 +305,10 @@ impl Negotiation {
             return None;
         }
         *answer_due = now + config.answer_timeout;
-        if *repeated {
+        if *repeated >= config.repeats {
             return Some(Action::Failed(Trouble::NoAnswer));
         }
-        *repeated = true;
+        *repeated = repeated.saturating_add(1);
         let (offer, sdp) = (*offer, sdp.clone());
         Some(Action::Send { kind: DescriptionKind::Offer, offer, sdp, again: true })
     }
@@ -416,13 +426,15 @@ mod tests {
     }
 
     #[test]
-    fn an_unanswered_offer_is_sent_again_once_and_then_given_up() {
+    fn an_unanswered_offer_is_sent_again_and_at_last_given_up() {
         let config = MeshConfig::default();
         let mut impolite = offering(false);
-        let due = impolite.deadline().unwrap();
         assert_eq!(impolite.on_timeout(NOW, &config), None, "not yet");
-        let again = impolite.on_timeout(due, &config);
-        assert!(matches!(again, Some(Action::Send { again: true, .. })), "{again:?}");
+        for _ in 0..config.repeats {
+            let due = impolite.deadline().unwrap();
+            let again = impolite.on_timeout(due, &config);
+            assert!(matches!(again, Some(Action::Send { again: true, .. })), "{again:?}");
+        }
         let due = impolite.deadline().unwrap();
         assert_eq!(impolite.on_timeout(due, &config), Some(Action::Failed(Trouble::NoAnswer)));
     }

@@ -7,6 +7,8 @@
 //! after the link was sound for [`MeshConfig::settle_time`], or by an outside reason
 //! (*Retry*, `online`, a rejoin); nothing is tried while the peer cannot be reached.
 
+use std::time::Duration;
+
 use openstudio_units::{Rng, Timestamp};
 
 use crate::config::MeshConfig;
@@ -21,6 +23,16 @@ pub(crate) enum Step {
     Recreate,
     /// A new peer connection with relayed candidates only.
     RecreateRelayOnly,
+}
+
+impl Step {
+    /// How long an attempt may take.
+    fn timeout(self, config: &MeshConfig) -> Duration {
+        match self {
+            Self::IceRestart => config.restart_timeout,
+            Self::Recreate | Self::RecreateRelayOnly => config.connect_timeout,
+        }
+    }
 }
 
 /// What the link is to do.
@@ -59,7 +71,7 @@ enum State {
 }
 
 /// The recovery of one link.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub(crate) struct Recovery {
     state: State,
     attempts: u32,
@@ -144,7 +156,7 @@ impl Recovery {
 
     fn schedule(&mut self, now: Timestamp, config: &MeshConfig, trouble: &Trouble, soft: bool) {
         // A browser that did not even begin will not begin later: waiting gains nothing.
-        let stuck = *trouble == Trouble::IceStuck && self.attempts == 0;
+        let stuck = *trouble == Trouble::IceStuck;
         let exhausted = self.attempts >= config.backoff.attempts;
         let attempt = self.attempts.saturating_add(1);
         let delay = config.backoff.jittered(attempt, &mut self.rng);
@@ -175,12 +187,34 @@ impl Recovery {
         }
     }
 
+    /// A round was completed: ICE does the rest, and whatever was not answered no longer
+    /// stands in the way.
+    pub(crate) fn on_settled(&mut self, now: Timestamp, config: &MeshConfig) {
+        if let State::Attempting { due, .. } = &mut self.state {
+            *due = (*due).min(now + config.ice_timeout);
+        }
+        if self.trouble != Some(Trouble::NoAnswer) {
+            return;
+        }
+        self.trouble = Some(Trouble::ConnectTimeout);
+        match &mut self.state {
+            State::Pending { heals, .. } | State::GaveUp { heals } => *heals = true,
+            State::Calm | State::Attempting { .. } => {}
+        }
+    }
+
     /// The counterpart began an attempt: take part in it. What is under way already is the
     /// same attempt, seen from this side.
     pub(crate) fn on_asked(&mut self, now: Timestamp, config: &MeshConfig, step: Step) {
         if matches!(self.state, State::Attempting { step: ours, .. } if ours >= step) {
             return;
         }
+        self.on_asked_anew(now, config, step);
+    }
+
+    /// The counterpart began an attempt of its own, which ends what is under way here: take
+    /// part in it.
+    pub(crate) fn on_asked_anew(&mut self, now: Timestamp, config: &MeshConfig, step: Step) {
         self.sound_since = None;
         match &mut self.state {
             State::GaveUp { heals } => *heals = true,
@@ -208,8 +242,8 @@ impl Recovery {
 
     /// Gives the attempt under way its full time again.
     pub(crate) fn extend(&mut self, now: Timestamp, config: &MeshConfig) {
-        if let State::Attempting { due, .. } = &mut self.state {
-            *due = now + config.connect_timeout;
+        if let State::Attempting { step, due } = &mut self.state {
+            *due = now + step.timeout(config);
         }
     }
 
@@ -287,7 +321,7 @@ impl Recovery {
     /// The one place in which an attempt is counted.
     fn begin(&mut self, now: Timestamp, config: &MeshConfig, step: Step) {
         self.attempts = self.attempts.saturating_add(1).min(config.backoff.attempts);
-        self.state = State::Attempting { step, due: now + config.connect_timeout };
+        self.state = State::Attempting { step, due: now + step.timeout(config) };
     }
 }
 
@@ -400,6 +434,25 @@ mod tests {
         assert_eq!(recovery.attempts(), 1);
         recovery.on_timeout(settled, &config, ALL);
         assert_eq!(recovery.attempts(), 0);
+    }
+
+    /// Scenarios offline, seed 17, and sleep, seed 18: audio flowed, the screen said *Failed*.
+    #[test]
+    fn regression_an_answer_that_comes_at_last_lets_media_end_the_trouble() {
+        let config = MeshConfig::default();
+        for gave_up in [true, false] {
+            let mut recovery = recovery();
+            recovery.on_trouble(NOW, &config, Trouble::NoAnswer);
+            while gave_up && !recovery.gave_up() {
+                let at = recovery.deadline(&config, true).unwrap();
+                recovery.on_timeout(at, &config, ALL);
+            }
+            recovery.on_connected();
+            assert!(recovery.is_troubled(), "an unanswered offer is in the way");
+            recovery.on_settled(NOW, &config);
+            recovery.on_connected();
+            assert!(!recovery.is_troubled());
+        }
     }
 
     #[test]

@@ -5,8 +5,9 @@
 
 use std::time::Duration;
 
-use openstudio_units::{Generation, OfferId};
+use openstudio_units::{Generation, OfferId, Timestamp};
 
+use super::connection::Connection;
 use super::context::Context;
 use super::recovery::Step;
 use super::trickle::MAX_CANDIDATES;
@@ -17,10 +18,49 @@ use crate::signal::{IceCandidate, OfferKind, Signal};
 /// [`MeshConfig::offer_timeout`](crate::MeshConfig) or a delay of the ladder between two.
 const REQUEST_INTERVAL: Duration = Duration::from_millis(900);
 
+/// A request for an offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Request {
+    generation: Generation,
+    kind: OfferKind,
+    relay_only: bool,
+}
+
+/// When a request was last followed, and the newest for a later generation that came too
+/// soon after it. One for the present generation that comes too soon is the same again.
+#[derive(Debug, Clone, Default, Hash)]
+pub(crate) struct Requests {
+    followed: Option<Timestamp>,
+    waiting: Option<Request>,
+}
+
+impl Requests {
+    /// When the request that waits may be followed.
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        self.waiting.and(self.followed).map(|at| at + REQUEST_INTERVAL)
+    }
+
+    /// Takes the request that waited, once its time has come.
+    fn take_due(&mut self, now: Timestamp) -> Option<Request> {
+        if self.deadline().is_some_and(|due| now >= due) { self.waiting.take() } else { None }
+    }
+
+    /// Whether a request may be followed now; otherwise one for a later generation waits.
+    fn admit(&mut self, now: Timestamp, request: Request, is_later: bool) -> bool {
+        if self.followed.is_some_and(|at| now.since(at) < REQUEST_INTERVAL) {
+            self.waiting = Some(request).filter(|_| is_later).or(self.waiting);
+            return false;
+        }
+        self.followed = Some(now);
+        self.waiting = None;
+        true
+    }
+}
+
 /// Candidates of generations whose offer has not come.
 ///
 /// Invariant: [`MAX_CANDIDATES`] at most.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Hash)]
 pub(crate) struct EarlyCandidates(Vec<(Generation, Option<OfferId>, IceCandidate)>);
 
 impl EarlyCandidates {
@@ -53,7 +93,7 @@ enum Age {
 impl PeerLink {
     pub(crate) fn on_signal(&mut self, ctx: &mut Context<'_>, signal: Signal) {
         if self.closed_on_purpose {
-            self.dropped_signals = self.dropped_signals.saturating_add(1);
+            self.dropped_signals.add(1);
             return;
         }
         match signal {
@@ -65,7 +105,7 @@ impl PeerLink {
                 self.on_candidates(ctx, generation, offer, candidates);
             }
             Signal::RequestOffer { generation, kind, relay_only } => {
-                self.on_request(ctx, generation, kind, relay_only);
+                self.on_request(ctx, Request { generation, kind, relay_only });
             }
             Signal::Stale { generation } => self.on_stale(ctx, generation),
         }
@@ -92,7 +132,7 @@ impl PeerLink {
     }
 
     fn drop_signal(&mut self, ctx: &mut Context<'_>, generation: Option<Generation>) {
-        self.dropped_signals = self.dropped_signals.saturating_add(1);
+        self.dropped_signals.add(1);
         let Some(generation) = generation else { return };
         let is_behind = generation < self.generation && generation.is_of(self.first_generation());
         if is_behind && self.told_stale != Some(generation) {
@@ -110,7 +150,13 @@ impl PeerLink {
     ) {
         match self.age(generation) {
             Age::Past => return self.drop_signal(ctx, generation),
-            Age::Present if self.connection.is_some() => self.join_attempt(ctx, Step::IceRestart),
+            Age::Present if self.connection.is_some() => {
+                // One that comes again is the attempt that it was.
+                let taken = |c: &Connection| c.negotiation.has_taken(offer);
+                if !self.connection.as_ref().is_some_and(taken) {
+                    self.join_attempt(ctx, Step::IceRestart);
+                }
+            }
             Age::Present | Age::Next => self.accept(ctx, generation.unwrap_or(self.generation)),
         }
         let Some(connection) = &mut self.connection else {
@@ -154,7 +200,7 @@ impl PeerLink {
         let taken = matches!(self.age(generation), Age::Present)
             && self.connection.as_mut().is_some_and(|c| c.on_remote_answer(ctx, offer, sdp));
         if !taken {
-            self.dropped_signals = self.dropped_signals.saturating_add(1);
+            self.dropped_signals.add(1);
         }
     }
 
@@ -166,7 +212,7 @@ impl PeerLink {
         candidates: Vec<IceCandidate>,
     ) {
         match (self.age(generation), &mut self.connection) {
-            (Age::Past, _) => self.dropped_signals = self.dropped_signals.saturating_add(1),
+            (Age::Past, _) => self.dropped_signals.add(1),
             (Age::Present, Some(connection)) => connection.on_candidates(ctx, offer, candidates),
             (Age::Present | Age::Next, _) => {
                 self.early.push(generation.unwrap_or(self.generation), offer, candidates);
@@ -174,35 +220,38 @@ impl PeerLink {
         }
     }
 
+    /// A request that waited is followed, unless it was granted meanwhile.
+    pub(crate) fn on_waiting_request(&mut self, ctx: &mut Context<'_>) {
+        let request = self.requests.take_due(ctx.now);
+        if let Some(request) = request.filter(|r| matches!(self.age(Some(r.generation)), Age::Next))
+        {
+            self.on_request(ctx, request);
+        }
+    }
+
     /// The polite counterpart asks for an offer.
-    fn on_request(
-        &mut self,
-        ctx: &mut Context<'_>,
-        generation: Generation,
-        kind: OfferKind,
-        relay_only: bool,
-    ) {
+    fn on_request(&mut self, ctx: &mut Context<'_>, request: Request) {
+        let Request { generation, kind, relay_only } = request;
         if self.polite {
-            self.dropped_signals = self.dropped_signals.saturating_add(1);
+            self.dropped_signals.add(1);
             return;
         }
-        let step = if relay_only { Step::RecreateRelayOnly } else { Step::Recreate };
-        match (self.age(Some(generation)), kind) {
-            (Age::Past, _) => self.drop_signal(ctx, Some(generation)),
-            // Each request costs this side more than the counterpart, who may be hostile.
-            _ if self.asked_at.is_some_and(|at| ctx.now.since(at) < REQUEST_INTERVAL) => {
-                self.dropped_signals = self.dropped_signals.saturating_add(1);
-            }
-            (Age::Next, _) => {
-                self.asked_at = Some(ctx.now);
-                self.recovery.on_asked(ctx.now, ctx.config, step);
-                self.recreate(ctx, generation, relay_only);
-            }
-            (Age::Present, kind) => {
-                self.asked_at = Some(ctx.now);
-                self.on_present_request(ctx, kind, relay_only);
-            }
+        let age = self.age(Some(generation));
+        if matches!(age, Age::Past) {
+            return self.drop_signal(ctx, Some(generation));
         }
+        // Each request costs this side more than the counterpart, who may be hostile.
+        if !self.requests.admit(ctx.now, request, matches!(age, Age::Next)) {
+            self.dropped_signals.add(1);
+            return;
+        }
+        if matches!(age, Age::Present) {
+            return self.on_present_request(ctx, kind, relay_only);
+        }
+        let step = if relay_only { Step::RecreateRelayOnly } else { Step::Recreate };
+        // What is under way here was an attempt of the generation that this one ends.
+        self.recovery.on_asked_anew(ctx.now, ctx.config, step);
+        self.recreate(ctx, generation, relay_only);
     }
 
     fn on_present_request(&mut self, ctx: &mut Context<'_>, kind: OfferKind, relay_only: bool) {
@@ -216,6 +265,12 @@ impl PeerLink {
         };
         if connection.negotiation.awaits_answer() {
             let wishes = connection.repeat_signals(ctx);
+            // Whoever asks for a restart has applied the first offer, and waited too long
+            // since: the answer alone does not bring its end back.
+            if kind == OfferKind::IceRestart && !self.recovery.is_attempting() {
+                connection.restart_ice(ctx);
+                self.recovery.on_asked(ctx.now, ctx.config, Step::IceRestart);
+            }
             return self.grant_wishes(ctx, wishes);
         }
         if !connection.negotiation.is_settled() {

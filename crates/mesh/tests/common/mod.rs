@@ -16,7 +16,7 @@ use openstudio_mesh::{
 };
 use openstudio_units::{Generation, Incarnation, PeerId, Rng, Role, Seed, Timestamp};
 
-use self::pc::FakePc;
+use self::pc::TestPc;
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
@@ -66,7 +66,7 @@ enum Happening {
 pub(crate) struct Node {
     pub(crate) id: PeerId,
     pub(crate) mesh: Mesh,
-    pub(crate) pcs: BTreeMap<PcId, FakePc>,
+    pub(crate) pcs: BTreeMap<PcId, TestPc>,
     pub(crate) events: Vec<Event>,
     pub(crate) incarnation: Incarnation,
     pub(crate) microphone: bool,
@@ -102,7 +102,8 @@ pub(crate) struct World {
     last: u64,
     /// Delivery is in order per direction, as a WebSocket keeps it.
     arrival: BTreeMap<(usize, usize), Timestamp>,
-    ufrags: u64,
+    /// How many peer connections were made: their names.
+    made: u64,
     next_check: Timestamp,
     /// Connections are made, but no packet of audio passes.
     pub(crate) mute_wire: bool,
@@ -131,7 +132,7 @@ impl World {
             queue: BTreeMap::new(),
             last: 0,
             arrival: BTreeMap::new(),
-            ufrags: 0,
+            made: 0,
             next_check: Timestamp::ZERO,
             mute_wire: false,
             slowness: Duration::ZERO,
@@ -408,8 +409,8 @@ impl World {
             Command::CreatePeerConnection { op, pc, peer, offers, .. } => {
                 self.tally.peer_connections += 1;
                 let other = self.nodes.iter().position(|node| node.id == peer).unwrap();
-                self.ufrags += 1;
-                self.nodes[n].pcs.insert(pc, FakePc::new(other, offers, self.ufrags));
+                self.made += 1;
+                self.nodes[n].pcs.insert(pc, TestPc::new(other, offers, self.made));
                 self.nodes[n].in_flight.insert(op, pc);
                 self.later(n, Input::Completed { op, result: Ok(Completion::Done) });
                 self.fire_needed(n, pc);
@@ -427,9 +428,8 @@ impl World {
             Command::SetLocalDescription { op, pc } => {
                 self.begin(n, op, pc);
                 self.tally.descriptions_set += 1;
-                self.ufrags += 1;
-                let result = self.nodes[n].pcs.get_mut(&pc).unwrap().set_local(self.ufrags);
-                self.later(n, Input::Completed { op, result: Ok(result) });
+                let result = self.nodes[n].pcs.get_mut(&pc).unwrap().set_local();
+                self.later(n, Input::Completed { op, result });
                 self.gather(n, pc);
                 self.after_description(n, pc);
             }
@@ -467,7 +467,7 @@ impl World {
     }
 
     fn fire_needed(&mut self, n: usize, pc: PcId) {
-        if self.nodes[n].pcs.get_mut(&pc).is_some_and(FakePc::take_needed) {
+        if self.nodes[n].pcs.get_mut(&pc).is_some_and(TestPc::take_needed) {
             self.later(n, Input::NegotiationNeeded { pc });
         }
     }
@@ -482,7 +482,7 @@ impl World {
     }
 
     fn gather(&mut self, n: usize, pc: PcId) {
-        let Some(ufrag) = self.nodes[n].pcs.get_mut(&pc).and_then(FakePc::take_gathering) else {
+        let Some(ufrag) = self.nodes[n].pcs.get_mut(&pc).and_then(TestPc::take_gathering) else {
             return;
         };
         for index in 0..3 {

@@ -1,153 +1,158 @@
-//! A model of `RTCPeerConnection`, as far as the mesh can tell it from a real one.
-//!
-//! A description is the text `kind ufrag`: whose ICE credentials it carries is all that
-//! decides whether two ends fit.
+//! One peer connection of the test world: `openstudio-model`, its events kept apart, and a
+//! plain idea of when ICE is connected. What the model refuses as illegal ends the test.
 
 use std::time::Duration;
 
 use openstudio_mesh::{Completion, DescriptionKind, IceCandidate, OpError, PeerConnectionState};
+use openstudio_model::{
+    Call, Candidate, Credentials, Direction, DomError, Event, Kind, PeerConnection, SdpType,
+    SignalingState, StreamId,
+};
 use openstudio_units::Timestamp;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Signaling {
-    Stable,
-    HaveLocalOffer,
-    HaveRemoteOffer,
+/// The text of an offer of somebody unknown.
+pub(crate) fn strange_offer(owner: u64) -> String {
+    format!("offer\na=ice-ufrag:{owner}.1\nm=0 audio sendrecv")
 }
 
 /// One peer connection.
 #[derive(Debug)]
-pub(crate) struct FakePc {
+pub(crate) struct TestPc {
     pub(crate) other: usize,
     pub(crate) state: PeerConnectionState,
     pub(crate) progress: u64,
-    signaling: Signaling,
-    local: u64,
-    /// Credentials of the offer that is out, to be taken back by a rollback.
-    before_offer: Option<u64>,
-    remote: Option<u64>,
-    wants_restart: bool,
-    negotiated: bool,
-    offers: bool,
-    needed_fired: bool,
-    gathering: Option<u64>,
-    gathered: Option<u64>,
-    candidates: usize,
+    pc: PeerConnection,
+    needed: bool,
+    gathering: Option<Credentials>,
     lost_at: Option<Timestamp>,
 }
 
-impl FakePc {
-    pub(crate) fn new(other: usize, offers: bool, ufrag: u64) -> Self {
-        Self {
+impl TestPc {
+    pub(crate) fn new(other: usize, offers: bool, name: u64) -> Self {
+        let mut made = Self {
             other,
             state: PeerConnectionState::New,
             progress: 0,
-            signaling: Signaling::Stable,
-            local: ufrag,
-            before_offer: None,
-            remote: None,
-            wants_restart: false,
-            negotiated: false,
-            offers,
-            needed_fired: false,
+            pc: PeerConnection::new(name),
+            needed: false,
             gathering: None,
-            gathered: None,
-            candidates: 0,
             lost_at: None,
+        };
+        if offers {
+            made.pc.add_transceiver(Kind::Audio, Direction::Sendrecv).expect("it is new");
+            made.name_streams();
+        }
+        made.pump();
+        made
+    }
+
+    /// The driver's contract: one stream, the same at every offer.
+    fn name_streams(&mut self) {
+        for index in 0..self.pc.transceivers().len() {
+            self.pc.set_streams(index, Some(StreamId(1))).expect("it is open");
+        }
+    }
+
+    /// Sorts what fired. Returns how the last promise was settled.
+    fn pump(&mut self) -> Option<Result<(), DomError>> {
+        let mut settled = None;
+        while let Some(event) = self.pc.poll_event() {
+            match event {
+                Event::Settled(_, result) => settled = Some(result.map(|_| ())),
+                Event::NegotiationNeeded => self.needed = true,
+                Event::Gather(credentials) => self.gathering = Some(credentials),
+                Event::SignalingStateChange(_) | Event::Track(_) => {}
+            }
+        }
+        settled
+    }
+
+    fn call(&mut self, call: Call) -> Result<(), OpError> {
+        self.pc.call(call.clone());
+        self.pc.finish();
+        match self.pump().expect("a promise is settled") {
+            Ok(()) => Ok(()),
+            Err(DomError::Operation) => Err(OpError("OperationError".to_owned())),
+            Err(error @ (DomError::InvalidState | DomError::InvalidModification)) => {
+                panic!("{call:?} in {:?}: {error:?}", self.pc.signaling_state())
+            }
         }
     }
 
     pub(crate) fn restart(&mut self) {
-        self.wants_restart = true;
-        self.needed_fired = false;
+        self.pc.restart_ice();
+        self.pump();
     }
 
-    /// webrtc-pc §4.7.3: fires once, in `stable`, while something is not negotiated.
     pub(crate) fn take_needed(&mut self) -> bool {
-        let wanted = (self.offers && !self.negotiated) || self.wants_restart;
-        let fires = wanted && self.signaling == Signaling::Stable && !self.needed_fired;
-        self.needed_fired |= fires;
-        fires
+        std::mem::take(&mut self.needed)
     }
 
-    pub(crate) fn take_gathering(&mut self) -> Option<u64> {
+    pub(crate) fn take_gathering(&mut self) -> Option<Credentials> {
         self.gathering.take()
     }
 
-    pub(crate) fn set_local(&mut self, fresh: u64) -> Completion {
-        let kind = match self.signaling {
-            Signaling::Stable => {
-                self.before_offer = Some(self.local);
-                if self.wants_restart {
-                    self.local = fresh;
-                }
-                self.signaling = Signaling::HaveLocalOffer;
-                DescriptionKind::Offer
-            }
-            Signaling::HaveRemoteOffer => {
-                if self.wants_restart {
-                    self.local = fresh;
-                    self.wants_restart = false;
-                }
-                self.signaling = Signaling::Stable;
-                self.negotiated = true;
-                self.needed_fired = false;
-                DescriptionKind::Answer
-            }
-            Signaling::HaveLocalOffer => panic!("setLocalDescription() in have-local-offer"),
+    pub(crate) fn set_local(&mut self) -> Result<Completion, OpError> {
+        self.call(Call::SetLocal)?;
+        let description = self.pc.local_description().expect("it was set");
+        let kind = match description.kind {
+            SdpType::Offer => DescriptionKind::Offer,
+            SdpType::Answer | SdpType::Rollback => DescriptionKind::Answer,
         };
-        if self.gathered != Some(self.local) {
-            self.gathered = Some(self.local);
-            self.gathering = Some(self.local);
-        }
-        let word = if kind == DescriptionKind::Offer { "offer" } else { "answer" };
-        Completion::LocalDescriptionSet { kind, sdp: format!("{word} {}", self.local) }
+        Ok(Completion::LocalDescriptionSet { kind, sdp: description.to_string() })
     }
 
     pub(crate) fn set_remote(&mut self, kind: DescriptionKind, sdp: &str) -> Result<(), OpError> {
-        let ufrag: u64 = sdp
-            .split_once(' ')
-            .and_then(|(_, ufrag)| ufrag.parse().ok())
-            .ok_or_else(|| OpError("garbage".to_owned()))?;
-        match (kind, self.signaling) {
-            (DescriptionKind::Offer, Signaling::Stable) => {}
-            (DescriptionKind::Offer, Signaling::HaveLocalOffer) => {
-                self.local = self.before_offer.take().unwrap_or(self.local);
-                self.needed_fired = false;
-            }
-            (DescriptionKind::Answer, Signaling::HaveLocalOffer) => {}
-            (kind, state) => panic!("setRemoteDescription({kind:?}) in {state:?}"),
-        }
-        if self.remote != Some(ufrag) {
-            self.candidates = 0;
-        }
-        self.remote = Some(ufrag);
+        self.call(Call::SetRemote(sdp.to_owned()))?;
         if kind == DescriptionKind::Offer {
-            self.signaling = Signaling::HaveRemoteOffer;
-        } else {
-            self.signaling = Signaling::Stable;
-            self.negotiated = true;
-            self.wants_restart = false;
-            self.needed_fired = false;
+            self.attach();
         }
         Ok(())
+    }
+
+    /// Takes the transceivers that an offer made.
+    fn attach(&mut self) {
+        for index in 0..self.pc.transceivers().len() {
+            self.pc.set_direction(index, Direction::Sendrecv).expect("it is open");
+        }
+        self.name_streams();
+        self.pump();
     }
 
     pub(crate) fn add_candidate(&mut self, candidate: &IceCandidate) -> Result<(), OpError> {
-        assert!(self.remote.is_some(), "addIceCandidate before setRemoteDescription");
-        let of = candidate.username_fragment.as_deref().and_then(|text| text.parse::<u64>().ok());
-        if of != self.remote {
-            return Err(OpError(format!("no ice generation {of:?}")));
-        }
-        self.candidates += 1;
-        Ok(())
+        let IceCandidate { candidate: line, sdp_mid, username_fragment, .. } = candidate;
+        // A fragment that is none of the model's belongs to nobody.
+        let nobody = Credentials { owner: u64::MAX, count: 0 };
+        let of = username_fragment.as_deref().map(|of| of.parse().unwrap_or(nobody));
+        self.call(Call::AddCandidate(Candidate {
+            line: line.clone(),
+            mid: sdp_mid.as_deref().and_then(|mid| mid.parse().ok()),
+            credentials: of,
+        }))
+    }
+
+    /// The credentials in force: ours, theirs.
+    fn credentials(&self) -> Option<(Credentials, Credentials)> {
+        let local = self.pc.local_description()?.credentials;
+        Some((local, self.pc.remote_description()?.credentials))
+    }
+
+    fn is_stable(&self) -> bool {
+        self.pc.signaling_state() == SignalingState::Stable
+    }
+
+    fn knows_candidates(&self) -> bool {
+        !self.pc.remote_candidates().is_empty()
     }
 
     pub(crate) fn is_mate_of(&self, other: &Self) -> bool {
-        self.signaling != Signaling::HaveRemoteOffer
-            && self.remote == Some(other.local)
-            && other.remote == Some(self.local)
-            && (self.candidates > 0 || other.candidates > 0)
+        let matched = match (self.credentials(), other.credentials()) {
+            (Some((local, remote)), Some(theirs)) => theirs == (remote, local),
+            (None, _) | (_, None) => false,
+        };
+        self.pc.signaling_state() != SignalingState::HaveRemoteOffer
+            && matched
+            && (self.knows_candidates() || other.knows_candidates())
     }
 
     pub(crate) fn waits_for_network(&self) -> bool {
@@ -166,7 +171,7 @@ impl FakePc {
             Connected
         } else {
             match self.state {
-                New if self.candidates > 0 && self.signaling == Signaling::Stable => {
+                New if self.knows_candidates() && self.is_stable() => {
                     self.lost_at = Some(now);
                     Connecting
                 }
