@@ -21,8 +21,11 @@ pub struct SessionConfig {
     pub retry_base: Duration,
     /// The largest delay before any attempt to come back.
     pub retry_cap: Duration,
-    /// How often a room that is not there is asked for again: a restarted server knows it
-    /// only when the first of its participants has returned.
+    /// The same, if the server asks for more patience than that.
+    pub retry_after_cap: Duration,
+    /// How often a room that is not back is asked for again: a restarted server knows it
+    /// only when the first of its participants has returned, which may take
+    /// [`SessionConfig::retry_cap`].
     pub room_lookups: u32,
     /// How long to wait before each of these.
     pub room_lookup_interval: Duration,
@@ -40,8 +43,9 @@ impl Default for SessionConfig {
             heartbeat_timeout: Duration::from_secs(5),
             probe_timeout: Duration::from_secs(2),
             retry_base: Duration::from_millis(500),
-            retry_cap: Duration::from_secs(8),
-            room_lookups: 3,
+            retry_cap: Duration::from_secs(5),
+            retry_after_cap: Duration::from_secs(5 * 60),
+            room_lookups: 12,
             room_lookup_interval: Duration::from_secs(1),
             rebuild_timeout: Duration::from_secs(60),
         }

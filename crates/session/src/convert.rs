@@ -79,8 +79,11 @@ pub(crate) fn to_signal(message: ServerMessage) -> Option<(PeerId, Signal)> {
         | ServerMessage::PeerLeft { .. }
         | ServerMessage::Mute { .. }
         | ServerMessage::InviteToken { .. }
+        | ServerMessage::Engine { .. }
+        | ServerMessage::Recordings { .. }
         | ServerMessage::RoomEnded { .. }
         | ServerMessage::GoingAway { .. }
+        | ServerMessage::Strip { .. }
         | ServerMessage::Error { .. } => None,
     }
 }

@@ -12,6 +12,8 @@ pub enum DeadlineReason {
     RoomLookup,
     /// A restarted server has waited long enough for the others.
     Rebuild,
+    /// A change of the desk has no answer yet.
+    Mixer,
     /// The connection manager's.
     Mesh(mesh::DeadlineReason),
 }

@@ -24,6 +24,7 @@ mod config;
 mod convert;
 mod deadline;
 mod input;
+mod mixer;
 mod output;
 mod roster;
 mod session;
@@ -31,7 +32,7 @@ mod socket;
 
 pub use config::SessionConfig;
 pub use deadline::{Deadline, DeadlineReason};
-pub use input::Input;
+pub use input::{Input, Order};
 pub use output::{EndReason, Event, Output, SignallingState, SocketId};
 pub use session::Session;
 

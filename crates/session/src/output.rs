@@ -2,7 +2,7 @@
 
 use openstudio_mesh as mesh;
 use openstudio_units::{PeerId, Role, RoomId};
-use openstudio_wire::{ErrorCode, IceConfig, LeaveReason, Participant, Token};
+use openstudio_wire::{ErrorCode, IceConfig, LeaveReason, Participant, RecordingSummary, Token};
 
 /// One attempt at a socket. Never used twice by one session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -82,6 +82,13 @@ pub enum Event {
     IceServers(IceConfig),
     /// Somebody (perhaps this participant) is in the room, or is different.
     ParticipantChanged(Participant),
+    /// The desk treats somebody in another way, or is to:
+    /// [`Session::strip`](crate::Session::strip) tells how. Not emitted for what comes with
+    /// [`Event::ParticipantChanged`].
+    StripChanged {
+        /// Whose strip.
+        peer: PeerId,
+    },
     /// Somebody is no longer in the room.
     ParticipantLeft {
         /// Who.
@@ -94,6 +101,16 @@ pub enum Event {
         /// What the invited may do.
         role: Role,
         /// For the link.
+        token: Token,
+    },
+    /// The studio's engine does something else:
+    /// [`Session::engine`](crate::Session::engine) tells what.
+    EngineChanged,
+    /// The room's recordings, which were asked for.
+    Recordings {
+        /// Newest first.
+        recordings: Vec<RecordingSummary>,
+        /// Lets a browser download them, for a while.
         token: Token,
     },
     /// The server refused something; the session goes on.

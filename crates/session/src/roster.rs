@@ -9,13 +9,15 @@
 use std::collections::BTreeMap;
 
 use openstudio_units::PeerId;
-use openstudio_wire::Participant;
+use openstudio_wire::{NamedStrip, Participant};
 
 /// The participants of the room.
 #[derive(Debug, Default)]
 pub(crate) struct Roster {
     seq: u64,
     seats: BTreeMap<PeerId, Participant>,
+    /// Whether the server has started anew and may yet learn what it has forgotten.
+    rebuilding: bool,
 }
 
 /// What a snapshot changed.
@@ -23,6 +25,8 @@ pub(crate) struct Roster {
 pub(crate) struct Difference {
     pub(crate) changed: Vec<Participant>,
     pub(crate) gone: Vec<PeerId>,
+    /// Strips that the server knows in an older revision than this, or not at all.
+    pub(crate) forgotten: Vec<NamedStrip>,
 }
 
 impl Roster {
@@ -39,8 +43,12 @@ impl Roster {
         participants: Vec<Participant>,
     ) -> Difference {
         self.seq = seq;
+        self.rebuilding = !complete;
         let listed: Vec<PeerId> = participants.iter().map(|p| p.peer_id).collect();
         let mut difference = Difference::default();
+        if self.rebuilding {
+            difference.forgotten = self.forgotten_by(&participants);
+        }
         for participant in participants {
             difference.changed.extend(self.put(participant));
         }
@@ -79,6 +87,26 @@ impl Roster {
         self.apply(seq, participant)
     }
 
+    /// Applies a strip. Returns whether anything is different.
+    pub(crate) fn apply_strip(
+        &mut self,
+        seq: u64,
+        NamedStrip { peer_id, strip }: NamedStrip,
+    ) -> bool {
+        let known = self.seats.get(&peer_id).cloned();
+        known.is_some_and(|known| self.apply(seq, Participant { strip, ..known }).is_some())
+    }
+
+    /// Takes note of a change that says nothing new.
+    pub(crate) fn note(&mut self, seq: u64) {
+        self.seq = self.seq.max(seq);
+    }
+
+    /// Returns a seat.
+    pub(crate) fn get(&self, peer: PeerId) -> Option<&Participant> {
+        self.seats.get(&peer)
+    }
+
     /// Takes a seat out. Returns whether it was there.
     pub(crate) fn remove(&mut self, seq: u64, peer: PeerId) -> bool {
         self.seq = self.seq.max(seq);
@@ -93,7 +121,22 @@ impl Roster {
         gone
     }
 
-    fn put(&mut self, participant: Participant) -> Option<Participant> {
+    fn forgotten_by(&self, participants: &[Participant]) -> Vec<NamedStrip> {
+        let told = |peer| participants.iter().find(|p| p.peer_id == peer).map(|p| p.strip);
+        self.seats
+            .values()
+            .filter(|seat| seat.strip.revision > told(seat.peer_id).unwrap_or_default().revision)
+            .map(|seat| NamedStrip { peer_id: seat.peer_id, strip: seat.strip })
+            .collect()
+    }
+
+    /// While the server has not learnt all again, the newer revision of a strip counts.
+    fn put(&mut self, mut participant: Participant) -> Option<Participant> {
+        let before = self.seats.get(&participant.peer_id);
+        let kept = before.map(|before| before.strip).filter(|_| self.rebuilding);
+        if let Some(kept) = kept.filter(|kept| kept.revision > participant.strip.revision) {
+            participant.strip = kept;
+        }
         let before = self.seats.insert(participant.peer_id, participant.clone());
         (before.as_ref() != Some(&participant)).then_some(participant)
     }
@@ -102,7 +145,8 @@ impl Roster {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use openstudio_units::{Incarnation, Role};
+    use openstudio_units::{Gain, Incarnation, Role};
+    use openstudio_wire::{Strip, StripChange};
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -115,6 +159,7 @@ mod tests {
             present: true,
             muted: false,
             microphone: false,
+            strip: Strip::default(),
         }
     }
 
@@ -136,6 +181,25 @@ mod tests {
         let muted = Participant { muted: true, ..seat(1) };
         assert_eq!(roster.apply(5, muted.clone()), None);
         assert_eq!(roster.apply(6, muted.clone()), Some(muted));
+    }
+
+    #[test]
+    fn a_server_that_has_forgotten_a_strip_is_not_believed_until_it_is_complete() {
+        let mut roster = Roster::default();
+        let strip = Strip::default().changed(StripChange::gain(Gain::SILENCE));
+        let touched = Participant { strip, ..seat(1) };
+        roster.apply_snapshot(9, true, vec![touched.clone(), seat(2)]);
+        let difference = roster.apply_snapshot(1, false, vec![seat(1)]);
+        let forgotten = NamedStrip { peer_id: touched.peer_id, strip };
+        assert_eq!(difference.forgotten, [forgotten]);
+        assert_eq!(roster.get(touched.peer_id).unwrap().strip, strip);
+        assert_eq!(roster.apply(2, seat(1)), None);
+        let newer = strip.changed(StripChange::muted(true));
+        assert!(roster.apply_strip(3, NamedStrip { strip: newer, ..forgotten }));
+        assert_eq!(roster.get(touched.peer_id).unwrap().strip, newer);
+        let difference = roster.apply_snapshot(4, true, vec![seat(1), seat(2)]);
+        assert_eq!(difference.changed, [seat(1), seat(2)]);
+        assert_eq!(roster.get(touched.peer_id).unwrap().strip, Strip::default());
     }
 
     #[test]

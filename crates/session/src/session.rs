@@ -6,14 +6,15 @@ use std::time::Duration;
 use openstudio_mesh::{self as mesh, LinkSnapshot, Mesh};
 use openstudio_units::{Incarnation, PeerId, Role, RoomId, Seed, Timestamp};
 use openstudio_wire::{
-    ClientMessage, CloseCode, DisplayName, ErrorCode, IceConfig, LeaveReason, Participant,
-    SeatGrant, ServerMessage, Token,
+    ClientMessage, CloseCode, DisplayName, EngineState, ErrorCode, IceConfig, LeaveReason,
+    NamedStrip, Participant, SeatGrant, ServerMessage, Strip, Token, limits,
 };
 
 use crate::config::SessionConfig;
 use crate::convert;
 use crate::deadline::{Deadline, DeadlineReason};
 use crate::input::Input;
+use crate::mixer::Mixer;
 use crate::output::{EndReason, Event, Output, SignallingState, SocketId};
 use crate::roster::{Difference, Roster};
 use crate::socket::{Action, Socket};
@@ -48,6 +49,13 @@ pub struct Session {
     /// Of the seat that was held last.
     incarnation: Option<Incarnation>,
     roster: Roster,
+    mixer: Mixer,
+    /// Whether the server has an engine.
+    has_engine: bool,
+    /// What it does here.
+    engine: EngineState,
+    /// Strips that a restarted server is to be told.
+    forgotten: Vec<NamedStrip>,
     mesh: Option<Mesh>,
     has_microphone: bool,
     muted: bool,
@@ -76,6 +84,10 @@ impl Session {
             seat: None,
             incarnation: None,
             roster: Roster::default(),
+            mixer: Mixer::default(),
+            has_engine: false,
+            engine: EngineState::default(),
+            forgotten: Vec::new(),
             mesh: None,
             has_microphone: false,
             muted: false,
@@ -107,6 +119,18 @@ impl Session {
         self.roster.iter()
     }
 
+    /// Returns how the desk treats a participant; what this one changed and the server has not
+    /// confirmed is in it. The default for whoever is not in the room.
+    pub fn strip(&self, peer: PeerId) -> Strip {
+        let confirmed = self.roster.get(peer).map(|seat| seat.strip).unwrap_or_default();
+        confirmed.with(self.mixer.unconfirmed(peer))
+    }
+
+    /// Returns what the studio's engine does for the room; none where there is no engine.
+    pub fn engine(&self) -> Option<&EngineState> {
+        self.has_engine.then_some(&self.engine)
+    }
+
     /// Describes every link, in the order of ids.
     pub fn links(&self) -> Vec<LinkSnapshot> {
         self.mesh.as_ref().map(Mesh::snapshot).unwrap_or_default()
@@ -135,10 +159,18 @@ impl Session {
             Input::EndRoom => self.send(&ClientMessage::EndRoom),
             Input::SetMuted(muted) => self.set_muted(muted),
             Input::SetMicrophone(available) => self.set_microphone(available),
+            Input::SetStrip { peer, change } => {
+                if self.role().is_some_and(Role::may_mix) && self.roster.get(peer).is_some() {
+                    self.mixer.want(peer, change);
+                    self.send_strips(now);
+                    self.event(Event::StripChanged { peer });
+                }
+            }
             Input::Rename(name) => self.send(&ClientMessage::Rename { name }),
             Input::RequestInvite(invite_role) => {
                 self.send(&ClientMessage::RequestInvite { invite_role });
             }
+            Input::Order(order) => self.send(&order.into_message()),
             Input::SocketOpened(socket) => self.on_opened(socket),
             Input::MessageReceived { socket, text } => self.on_text(now, socket, &text),
             Input::SocketClosed { socket, code } => self.on_closed(now, socket, code),
@@ -173,6 +205,9 @@ impl Session {
                 self.on_gone(now, peer, LeaveReason::TimedOut);
             }
         }
+        if self.mixer.on_timeout(now) {
+            self.send_strips(now);
+        }
         if let Some(mesh) = &mut self.mesh {
             mesh.handle_timeout(now);
         }
@@ -195,6 +230,7 @@ impl Session {
             own(self.socket.deadline(), DeadlineReason::Socket),
             own(self.lookup_at, DeadlineReason::RoomLookup),
             own(self.rebuild_due, DeadlineReason::Rebuild),
+            own(self.mixer.deadline(), DeadlineReason::Mixer),
             mesh.map(|due| Deadline { at: due.at, reason: DeadlineReason::Mesh(due.reason) }),
         ]
         .into_iter()
@@ -222,6 +258,14 @@ impl Session {
     fn set_microphone(&mut self, available: bool) {
         self.has_microphone = available;
         self.send(&ClientMessage::Microphone { available });
+    }
+
+    fn send_strips(&mut self, now: Timestamp) {
+        if self.socket.is_ready() {
+            for message in self.mixer.take_messages(now) {
+                self.send(&message);
+            }
+        }
     }
 
     // ----- the socket
@@ -288,6 +332,7 @@ impl Session {
         self.lookup_at = None;
         // Who is missing may be there all the same: the next snapshot tells.
         self.rebuild_due = None;
+        self.mixer.on_lost();
         self.set_signalling(SignallingState::Reconnecting);
         self.feed_mesh(now, mesh::Input::SignallingChanged { up: false });
     }
@@ -337,6 +382,11 @@ impl Session {
                 let changed = self.roster.apply(seq, participant);
                 self.on_changed(now, changed);
             }
+            ServerMessage::Strip { from, strip, seq } => self.on_strip(now, from, strip, seq),
+            // By a host: the `strip` before it has said so.
+            ServerMessage::Mute { from, peer_id, seq, .. } if from != peer_id => {
+                self.roster.note(seq);
+            }
             ServerMessage::Mute { peer_id, muted, seq, .. } => {
                 let changed = self.roster.apply_mute(seq, peer_id, muted);
                 self.on_changed(now, changed);
@@ -349,19 +399,32 @@ impl Session {
             ServerMessage::InviteToken { invite_token: token, role, .. } => {
                 self.event(Event::Invite { role, token });
             }
+            ServerMessage::Engine { state } => {
+                self.engine = state;
+                self.event(Event::EngineChanged);
+            }
+            ServerMessage::Recordings { recordings, token } => {
+                self.event(Event::Recordings { recordings, token });
+            }
             ServerMessage::RoomEnded { .. } => self.end(now, EndReason::RoomEnded),
             ServerMessage::GoingAway { retry_after_ms } => {
                 self.socket.on_going_away(Duration::from_millis(retry_after_ms));
             }
-            ServerMessage::Error { code, message, request, .. } => {
+            ServerMessage::Error { code, message, request, to } => {
+                if let Some(peer) = to.filter(|_| request.as_deref() == Some("set-strip"))
+                    && self.mixer.forget(peer)
+                {
+                    self.event(Event::StripChanged { peer });
+                }
                 self.on_error(now, code, message, request.as_deref());
             }
-            ServerMessage::Welcome { setups_in_flight: Some(setups), .. } => {
-                self.config.mesh.setups_in_flight = usize::from(setups);
+            ServerMessage::Welcome { setups_in_flight, engine, .. } => {
+                self.has_engine = engine;
+                if let Some(setups) = setups_in_flight {
+                    self.config.mesh.setups_in_flight = usize::from(setups);
+                }
             }
-            ServerMessage::Welcome { .. }
-            | ServerMessage::Registered { .. }
-            | ServerMessage::Pong { .. } => {}
+            ServerMessage::Registered { .. } | ServerMessage::Pong { .. } => {}
             relayed @ (ServerMessage::Offer(_)
             | ServerMessage::Answer(_)
             | ServerMessage::IceCandidate(_)
@@ -378,6 +441,9 @@ impl Session {
     fn on_seat(&mut self, now: Timestamp, me: PeerId, room: RoomId, grant: SeatGrant) {
         let SeatGrant { role, token, incarnation, ice } = grant;
         self.me = me;
+        // If it does something after all, that is told next.
+        self.engine = EngineState::default();
+        self.event(Event::EngineChanged);
         let renewed = self.incarnation.replace(incarnation) != Some(incarnation);
         self.seat = Some(Seat { room, role, token: token.clone() });
         self.event(Event::SeatToken(token));
@@ -420,6 +486,8 @@ impl Session {
         self.set_signalling(SignallingState::Ready);
         self.event(Event::Entered { room, me: self.me, role });
         self.announce();
+        self.restore_strips(role);
+        self.send_strips(now);
         self.feed_mesh(now, mesh::Input::SignallingChanged { up: true });
     }
 
@@ -437,6 +505,28 @@ impl Session {
         }
     }
 
+    /// A restarted server learns from the hosts what it has forgotten.
+    fn restore_strips(&mut self, role: Role) {
+        let forgotten = std::mem::take(&mut self.forgotten);
+        if role.may_mix() {
+            for strips in forgotten.chunks(limits::MAX_STRIPS) {
+                self.send(&ClientMessage::RestoreStrips { strips: strips.to_vec() });
+            }
+        }
+    }
+
+    fn on_strip(&mut self, now: Timestamp, from: PeerId, strip: NamedStrip, seq: u64) {
+        let peer = strip.peer_id;
+        let changed = self.roster.apply_strip(seq, strip);
+        if from == self.me {
+            self.mixer.on_confirmed(peer, strip.strip);
+            self.send_strips(now);
+        }
+        if changed {
+            self.event(Event::StripChanged { peer });
+        }
+    }
+
     fn on_error(
         &mut self,
         now: Timestamp,
@@ -447,17 +537,30 @@ impl Session {
         if self.socket.is_ready() {
             let of_the_person = matches!(
                 request,
-                Some("rename" | "request-invite" | "end-room" | "mute" | "microphone")
-            );
+                Some(
+                    "rename"
+                        | "request-invite"
+                        | "end-room"
+                        | "mute"
+                        | "microphone"
+                        | "set-strip"
+                        | "record"
+                        | "air"
+                        | "mark"
+                        | "list-recordings"
+                        | "delete-recording"
+                )
+            ) && code != ErrorCode::PeerNotFound;
             if of_the_person {
                 self.event(Event::Refused { code, message });
             }
             return;
         }
-        let may_come = code == ErrorCode::RoomNotFound && self.seat.is_none();
+        let may_come = code == ErrorCode::RoomNotBack && self.seat.is_none();
         if may_come && self.lookups < self.config.room_lookups {
             self.lookups = self.lookups.saturating_add(1);
             self.lookup_at = Some(now + self.config.room_lookup_interval);
+            self.socket.extend(now, &self.config);
             return;
         }
         if matches!(code, ErrorCode::RateLimited | ErrorCode::Internal) {
@@ -480,7 +583,9 @@ impl Session {
         complete: bool,
         participants: Vec<Participant>,
     ) {
-        let Difference { changed, gone } = self.roster.apply_snapshot(seq, complete, participants);
+        let Difference { changed, gone, forgotten } =
+            self.roster.apply_snapshot(seq, complete, participants);
+        self.forgotten = forgotten;
         for peer in gone {
             self.on_gone(now, peer, LeaveReason::TimedOut);
         }
@@ -499,6 +604,7 @@ impl Session {
 
     fn on_gone(&mut self, now: Timestamp, peer: PeerId, reason: LeaveReason) {
         self.feed_mesh(now, mesh::Input::PeerLeft { peer });
+        self.mixer.forget(peer);
         self.drain_mesh();
         self.event(Event::ParticipantLeft { peer, reason });
     }

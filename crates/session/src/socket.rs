@@ -136,6 +136,13 @@ impl Socket {
         }
     }
 
+    /// The server answers, but has no seat yet: it gets the full time again.
+    pub(crate) fn extend(&mut self, now: Timestamp, config: &SessionConfig) {
+        if let State::Entering { due, .. } = &mut self.state {
+            *due = now + config.connect_timeout;
+        }
+    }
+
     /// The seat is there.
     pub(crate) fn on_ready(&mut self, now: Timestamp, config: &SessionConfig) {
         if let Some(socket) = self.current() {
@@ -214,7 +221,7 @@ impl Socket {
         let doublings = self.failures.min(16);
         let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
         let limit = config.retry_base.saturating_mul(factor).min(config.retry_cap);
-        let limit = limit.max(self.retry_after);
+        let limit = limit.max(self.retry_after.min(config.retry_after_cap));
         self.failures = self.failures.saturating_add(1);
         let delay = self.rng.duration_between(std::time::Duration::ZERO, limit);
         self.state = State::Waiting { until: now + delay };
@@ -288,6 +295,17 @@ mod tests {
         socket.on_heard(due, &config);
         assert_eq!(socket.deadline(), Some(due + config.heartbeat_interval));
         assert!(socket.is_ready());
+    }
+
+    #[test]
+    fn regression_a_server_that_asks_for_endless_patience_is_looked_for_all_the_same() {
+        let config = SessionConfig::default();
+        let mut socket = socket(1);
+        socket.open(Timestamp::ZERO, &config);
+        socket.on_going_away(Duration::from_millis(u64::MAX));
+        socket.on_closed(Timestamp::ZERO, &config, SocketId(1));
+        let wait = socket.deadline().unwrap().since(Timestamp::ZERO);
+        assert!(wait <= config.retry_after_cap, "{wait:?}");
     }
 
     #[test]

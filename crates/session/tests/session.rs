@@ -6,175 +6,20 @@
     reason = "a broken test stops"
 )]
 
+mod support;
+
 use std::time::Duration;
 
 use openstudio_session::mesh::{Command, Completion, Input as MeshInput, PeerConnectionState};
 use openstudio_session::wire::{
-    ClientMessage, CloseCode, Description, DisplayName, ErrorCode, IceConfig, IceServer,
-    LeaveReason, Participant, SeatGrant, ServerMessage, Token,
+    ClientMessage, CloseCode, Description, ErrorCode, IceConfig, IceServer, LeaveReason,
+    Participant, SeatGrant, ServerMessage, Token,
 };
-use openstudio_session::{
-    EndReason, Event, Input, Output, Session, SessionConfig, SignallingState, SocketId,
-};
-use openstudio_units::{Incarnation, PeerId, Role, RoomId, Seed, Timestamp};
+use openstudio_session::{EndReason, Event, Input, SessionConfig, SignallingState};
+use openstudio_units::{Incarnation, Role};
+use support::{Client, grant, peer, room, seat};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
-
-struct Client {
-    session: Session,
-    now: Timestamp,
-    socket: Option<SocketId>,
-    sent: Vec<ClientMessage>,
-    commands: Vec<Command>,
-    events: Vec<Event>,
-    closed: Vec<SocketId>,
-}
-
-fn room() -> RoomId {
-    RoomId::from_random_bytes([9; 16])
-}
-
-fn peer(n: u8) -> PeerId {
-    PeerId::from_random_bytes([n; 16])
-}
-
-fn seat(n: u8) -> Participant {
-    Participant {
-        peer_id: peer(n),
-        role: Role::Caller,
-        name: DisplayName::new(&format!("Caller {n}")).ok(),
-        incarnation: Incarnation(u32::from(n)),
-        present: true,
-        muted: false,
-        microphone: true,
-    }
-}
-
-fn grant(role: Role, token: &str) -> SeatGrant {
-    SeatGrant {
-        role,
-        token: Token(token.to_owned()),
-        incarnation: Incarnation(1),
-        ice: IceConfig::default(),
-    }
-}
-
-impl Client {
-    fn new(input: Input) -> Self {
-        let now = Timestamp::from_millis(5);
-        let session = Session::new(SessionConfig::default(), Seed::from_number(4), now);
-        let mut client = Self {
-            session,
-            now,
-            socket: None,
-            sent: Vec::new(),
-            commands: Vec::new(),
-            events: Vec::new(),
-            closed: Vec::new(),
-        };
-        client.input(input);
-        client
-    }
-
-    fn joining() -> Self {
-        Self::new(Input::Join { room: room(), invite: None, name: DisplayName::new("Ada").ok() })
-    }
-
-    /// A client in the room with the given others.
-    fn in_room(others: &[u8]) -> Self {
-        let mut client = Self::joining();
-        client.open();
-        let me = client.registered();
-        let mut participants: Vec<_> = others.iter().map(|n| seat(*n)).collect();
-        participants.push(Participant { peer_id: me, microphone: false, ..seat(200) });
-        client.says(ServerMessage::RoomJoined {
-            room_id: room(),
-            seat: grant(Role::Caller, "first"),
-            seq: 10,
-            participants,
-        });
-        client
-    }
-
-    fn registered(&self) -> PeerId {
-        let id = self.sent.iter().find_map(|message| match message {
-            ClientMessage::Register { peer_id } => Some(*peer_id),
-            _ => None,
-        });
-        id.unwrap()
-    }
-
-    fn input(&mut self, input: Input) {
-        self.session.handle_input(self.now, input);
-        self.drain();
-    }
-
-    fn open(&mut self) {
-        let socket = self.socket.unwrap();
-        self.input(Input::SocketOpened(socket));
-    }
-
-    fn says(&mut self, message: ServerMessage) {
-        let (socket, text) = (self.socket.unwrap(), message.to_json());
-        self.input(Input::MessageReceived { socket, text });
-    }
-
-    fn refuses(&mut self, code: ErrorCode) {
-        let message = "no".to_owned();
-        self.says(ServerMessage::Error { code, message, request: None, to: None });
-    }
-
-    fn loses_socket(&mut self, code: Option<u16>) {
-        let socket = self.socket.take().unwrap();
-        self.input(Input::SocketClosed { socket, code });
-    }
-
-    /// Goes to the next deadline.
-    fn wait(&mut self) -> Duration {
-        let due = self.session.poll_timeout().unwrap();
-        let waited = due.at.since(self.now);
-        self.now = self.now.max(due.at);
-        self.session.handle_timeout(self.now);
-        self.drain();
-        waited
-    }
-
-    fn drain(&mut self) {
-        while let Some(output) = self.session.poll_output() {
-            match output {
-                Output::OpenSocket(socket) => self.socket = Some(socket),
-                Output::CloseSocket(socket) => self.closed.push(socket),
-                Output::SendText { socket, text } => {
-                    assert_eq!(Some(socket), self.socket, "sent on a socket that is gone");
-                    self.sent.push(ClientMessage::parse(&text).unwrap());
-                }
-                Output::Mesh(command) => {
-                    assert!(!matches!(command, Command::SendSignal { .. }));
-                    self.commands.push(command);
-                }
-                Output::Event(event) => self.events.push(event),
-            }
-        }
-    }
-
-    fn take_sent(&mut self) -> Vec<&'static str> {
-        self.sent.drain(..).map(|message| message.kind()).collect()
-    }
-
-    fn end_reason(&self) -> Option<&EndReason> {
-        self.events.iter().find_map(|event| match event {
-            Event::Ended(reason) => Some(reason),
-            _ => None,
-        })
-    }
-
-    fn signalling(&self) -> Option<SignallingState> {
-        self.events.iter().rev().find_map(|event| match event {
-            Event::SignallingChanged(state) => Some(*state),
-            _ => None,
-        })
-    }
-}
 
 #[test]
 fn joining_registers_asks_for_the_seat_and_enters() {
@@ -413,17 +258,17 @@ fn refusals_that_nothing_can_mend_end_the_session_with_their_reason() {
 }
 
 #[test]
-fn a_room_that_is_not_there_is_looked_for_a_little_longer() {
+fn regression_a_room_that_is_not_back_is_looked_for_until_its_people_had_time_to_return() {
     let mut client = Client::joining();
     client.open();
     client.take_sent();
-    for _ in 0..3 {
-        client.refuses(ErrorCode::RoomNotFound);
+    for _ in 0..SessionConfig::default().room_lookups {
+        client.refuses(ErrorCode::RoomNotBack);
         assert_eq!(client.end_reason(), None);
         assert_eq!(client.wait(), Duration::from_secs(1));
         assert_eq!(client.take_sent(), ["create-or-join-room"]);
     }
-    client.refuses(ErrorCode::RoomNotFound);
+    client.refuses(ErrorCode::RoomNotBack);
     assert!(client.end_reason().is_some());
 }
 
