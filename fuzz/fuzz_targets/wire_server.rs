@@ -1,0 +1,4 @@
+//! Gives `openstudio_fuzz::wire_server` to libFuzzer. What it checks is documented there.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| openstudio_fuzz::wire_server(data));
