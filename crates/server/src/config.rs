@@ -18,6 +18,8 @@ pub struct ServerConfig {
     pub data_dir: PathBuf,
     /// Serve the browser client from this folder and not from the binary.
     pub web_dir: Option<PathBuf>,
+    /// Whether somebody takes what [`crate::Server::engine`] gives, and follows orders.
+    pub has_engine: bool,
     /// Pages of other origins that may open a WebSocket, as `https://host[:port]`.
     pub allowed_origins: Vec<String>,
     /// Proxies whose `X-Forwarded-For` is believed.
@@ -39,6 +41,7 @@ impl ServerConfig {
             listen: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), DEFAULT_PORT),
             data_dir,
             web_dir: None,
+            has_engine: false,
             allowed_origins: Vec::new(),
             trusted_proxies: Vec::new(),
             rooms: RoomConfig::default(),

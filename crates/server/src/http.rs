@@ -96,23 +96,25 @@ type Connection = (Extension<PeerAddr>, Extension<ConnectionPermit>);
 
 type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
 
-/// Makes the routes.
-pub(crate) fn router(app: Arc<App>) -> Router {
+/// Makes the routes: the server's own, and `further`.
+pub(crate) fn router(app: Arc<App>, further: Router) -> Router {
     Router::new()
         .route("/", get(page_or_socket))
         .route("/ws", get(socket_only))
         .route("/health", get(health))
         .route("/metrics", get(metrics))
         .fallback(get(asset))
-        .layer(axum::middleware::map_response(harden))
         .with_state(app)
+        .merge(further)
+        .layer(axum::middleware::map_response(harden))
 }
 
 async fn harden(mut response: Response<Body>) -> Response<Body> {
     for (name, value) in HEADERS {
         response
             .headers_mut()
-            .insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+            .entry(HeaderName::from_static(name))
+            .or_insert(HeaderValue::from_static(value));
     }
     response
 }

@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 
 use openstudio_room::{ConnId, Event, Output, Refusal, RoomEnd, Rooms, Stats};
 use openstudio_units::{RoomId, Timestamp};
-use openstudio_wire::{ClientMessage, ParseError};
+use openstudio_wire::{ClientMessage, EngineState, ParseError, ServerMessage, Token};
 use tokio::sync::Notify;
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::{self, UnboundedSender};
 
 use crate::config::Limits;
+use crate::engine::EngineRequest;
 use crate::outbox::{Inbox, Outbox, queue};
 
 /// The heart of a server.
@@ -40,6 +41,8 @@ struct State {
     armed: Option<Timestamp>,
     counts: Counts,
     ended: UnboundedSender<RoomId>,
+    /// None where there is no engine.
+    engine: Option<mpsc::Sender<EngineRequest>>,
 }
 
 /// What happened since the start, for metrics.
@@ -54,8 +57,13 @@ pub(crate) struct Counts {
 
 impl Hub {
     /// `rooms` must have been made at [`Timestamp::ZERO`], just now. Rooms that a host
-    /// ends are told to `ended`.
-    pub(crate) fn new(rooms: Rooms, limits: Limits, ended: UnboundedSender<RoomId>) -> Self {
+    /// ends are told to `ended`, orders for the engine to `engine`.
+    pub(crate) fn new(
+        rooms: Rooms,
+        limits: Limits,
+        ended: UnboundedSender<RoomId>,
+        engine: Option<mpsc::Sender<EngineRequest>>,
+    ) -> Self {
         Self {
             state: Mutex::new(State {
                 rooms,
@@ -65,6 +73,7 @@ impl Hub {
                 armed: None,
                 counts: Counts::default(),
                 ended,
+                engine,
             }),
             started: Instant::now(),
             limits,
@@ -126,6 +135,28 @@ impl Hub {
             state.counts.refused += 1;
             state.rooms.refuse(now, conn, refusal);
         });
+    }
+
+    /// The engine does something else for a room.
+    pub(crate) fn engine_changed(&self, room: RoomId, engine: EngineState) {
+        self.with(|state| state.rooms.engine_changed(room, engine));
+    }
+
+    /// Answers a socket.
+    pub(crate) fn answer(&self, conn: ConnId, message: ServerMessage) {
+        self.with(|state| state.rooms.answer(conn, message));
+    }
+
+    pub(crate) fn invite_engine(&self, room: RoomId) -> Option<Token> {
+        self.lock().rooms.invite_engine(room).ok()
+    }
+
+    pub(crate) fn sign_download(&self, room: RoomId) -> Option<Token> {
+        self.lock().rooms.sign_download(room).ok()
+    }
+
+    pub(crate) fn open_download(&self, token: &Token) -> Option<RoomId> {
+        self.lock().rooms.open_download(token)
     }
 
     /// Tells everybody that the server stops.
@@ -234,7 +265,17 @@ impl State {
                 if reason == RoomEnd::Ended {
                     let _ = self.ended.send(room);
                 }
+                self.ask_engine(EngineRequest::Closed { room });
             }
+            Event::EngineOrdered { room, conn, order } => {
+                self.ask_engine(EngineRequest::Ordered { room, conn, order });
+            }
+        }
+    }
+
+    fn ask_engine(&self, request: EngineRequest) {
+        if self.engine.as_ref().is_some_and(|engine| engine.try_send(request).is_err()) {
+            tracing::warn!("the engine does not answer, and an order was lost");
         }
     }
 }

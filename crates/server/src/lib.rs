@@ -12,6 +12,7 @@ mod address;
 mod assets;
 mod config;
 mod ended;
+mod engine;
 mod http;
 mod hub;
 mod limits;
@@ -24,5 +25,7 @@ mod tests_support;
 mod tokens;
 
 pub use config::{Limits, ServerConfig};
+pub use engine::{EngineLine, EnginePort, EngineRequest};
+pub use openstudio_room::{ConnId, EngineOrder};
 pub use secret::SecretError;
 pub use serve::{Server, StartError};

@@ -17,13 +17,14 @@ use openstudio_room::Rooms;
 use openstudio_units::{RoomId, Seed, Timestamp};
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::{self, UnboundedReceiver, unbounded_channel};
 use tokio::sync::{Semaphore, watch};
 use tower_service::Service as _;
 
 use crate::assets::Assets;
 use crate::config::ServerConfig;
 use crate::ended::EndedRooms;
+use crate::engine::{self, EngineLine, EnginePort, EngineRequest};
 use crate::http::{App, ConnectionPermit, PeerAddr, router};
 use crate::hub::Hub;
 use crate::limits::AddressBook;
@@ -91,6 +92,9 @@ pub struct Server {
     app: Arc<App>,
     connections: Arc<Semaphore>,
     ended: (EndedRooms, UnboundedReceiver<RoomId>),
+    requests: Option<mpsc::Receiver<EngineRequest>>,
+    /// Served beside the server's own.
+    routes: Router,
 }
 
 impl Server {
@@ -123,14 +127,17 @@ impl Server {
         getrandom::fill(&mut seed).map_err(|_| SecretError::Random)?;
         let mut rooms_config = config.rooms;
         rooms_config.zero_unix_ms = unix_millis();
+        rooms_config.has_engine = config.has_engine;
         let tokens = Box::new(JwtTokens::new(&secret));
         let mut rooms = Rooms::new(rooms_config, Seed(seed), tokens, Timestamp::ZERO);
         for room in ended_rooms {
             rooms.remember_ended(room);
         }
         let (ended_sender, ended_receiver) = unbounded_channel();
+        let (engine, requests) = mpsc::channel(engine::QUEUE);
+        let engine = config.has_engine.then_some(engine);
         let app = App {
-            hub: Arc::new(Hub::new(rooms, config.limits, ended_sender)),
+            hub: Arc::new(Hub::new(rooms, config.limits, ended_sender, engine)),
             assets: Assets::new(config.web_dir.as_deref()),
             addresses: AddressBook::new(config.limits),
             limits: config.limits,
@@ -148,7 +155,24 @@ impl Server {
             app: Arc::new(app),
             connections: Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS))),
             ended: (ended, ended_receiver),
+            requests: config.has_engine.then_some(requests),
+            routes: Router::new(),
         })
+    }
+
+    /// Returns what an engine needs. None the second time, and where
+    /// [`ServerConfig::has_engine`] is not set.
+    pub fn engine(&mut self) -> Option<EnginePort> {
+        let requests = self.requests.take()?;
+        let line = EngineLine { hub: Arc::clone(&self.app.hub), address: self.local_addr };
+        Some(EnginePort { requests, line })
+    }
+
+    /// Serves these routes as well. Their answers get the headers that all answers have, but
+    /// for those that they set themselves.
+    #[must_use]
+    pub fn with_routes(self, routes: Router) -> Self {
+        Self { routes, ..self }
     }
 
     /// Returns the address that the server listens on, with its real port.
@@ -159,7 +183,7 @@ impl Server {
     /// Serves until `stop` completes, then tells everybody to come back and returns
     /// within a few seconds.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        let Self { listener, app, connections, ended, .. } = self;
+        let Self { listener, app, connections, ended, routes: further, .. } = self;
         let hub = Arc::clone(&app.hub);
         let timers = tokio::spawn({
             let hub = Arc::clone(&hub);
@@ -167,7 +191,7 @@ impl Server {
         });
         let keeper = tokio::spawn(keep_ended_rooms(ended.0, ended.1));
         let (stopping, stopped) = watch::channel(false);
-        let routes = router(Arc::clone(&app));
+        let routes = router(Arc::clone(&app), further);
         tokio::select! {
             () = accept(&listener, (&app, &routes), &connections, &stopped) => {}
             () = stop => {}

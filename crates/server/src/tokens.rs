@@ -4,14 +4,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
-use openstudio_room::{Claims, InviteClaims, SeatClaims, SignError, TokenError, Tokens};
+use openstudio_room::{
+    Claims, DownloadClaims, InviteClaims, SeatClaims, SignError, TokenError, Tokens,
+};
 use openstudio_units::{Incarnation, PeerId, Role, RoomId};
 use openstudio_wire::{DisplayName, Token};
 use serde::{Deserialize, Serialize};
 
 use crate::secret::Secret;
 
-/// The claims of a token. `use` keeps the two purposes apart.
+/// The claims of a token. `use` keeps the purposes apart.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "use", rename_all = "kebab-case")]
 enum Payload {
@@ -27,6 +29,10 @@ enum Payload {
     Invite {
         room: RoomId,
         role: Role,
+        exp: u64,
+    },
+    Download {
+        room: RoomId,
         exp: u64,
     },
 }
@@ -74,6 +80,7 @@ impl Tokens for JwtTokens {
                 exp,
             },
             Claims::Invite(invite) => Payload::Invite { room: invite.room, role: invite.role, exp },
+            Claims::Download(download) => Payload::Download { room: download.room, exp },
         };
         encode(&self.header, &payload, &self.signing).map(Token).map_err(|_| SignError)
     }
@@ -85,6 +92,7 @@ impl Tokens for JwtTokens {
                     Claims::Seat(SeatClaims { peer: sub, room, role, name, incarnation: inc })
                 }
                 Payload::Invite { room, role, .. } => Claims::Invite(InviteClaims { room, role }),
+                Payload::Download { room, .. } => Claims::Download(DownloadClaims { room }),
             }),
             Err(error) if matches!(error.kind(), ErrorKind::ExpiredSignature) => {
                 Err(TokenError::Expired)
@@ -120,7 +128,9 @@ mod tests {
             room: RoomId::from_random_bytes([3; 16]),
             role: Role::Ops,
         });
-        for claims in [seat(), invite] {
+        let download =
+            Claims::Download(DownloadClaims { room: RoomId::from_random_bytes([4; 16]) });
+        for claims in [seat(), invite, download] {
             let token = tokens.sign(&claims, Duration::from_secs(60)).unwrap();
             assert!(token.0.len() < 400, "{} bytes", token.0.len());
             assert_eq!(tokens.verify(&token), Ok(claims));
