@@ -11,7 +11,9 @@ use clap::{Args, Parser, Subcommand};
 use openstudio_wire::IceServer;
 use serde::Deserialize;
 
+use crate::join::JoinOptions;
 use crate::logs::LogFormat;
+use crate::sim::SimOptions;
 
 /// A self-hosted broadcast studio for live call-in shows.
 #[derive(Debug, Parser)]
@@ -28,6 +30,10 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Serve the studio: page, signalling, rooms. The default command.
     Serve(Box<Options>),
+    /// Take part in a room without a browser: to listen, to test, to stand in.
+    Join(JoinOptions),
+    /// Simulate rooms on a virtual clock, with troubles, and check that they hold.
+    Sim(SimOptions),
 }
 
 macro_rules! options {
@@ -80,6 +86,31 @@ options! {
     /// TURN servers with their credentials; in the file only.
     #[arg(skip)]
     turn: Vec<IceServer>,
+    /// Let hosts record and send their programme out [default: true].
+    #[arg(long, env = "OPENSTUDIO_ENGINE", value_name = "true|false")]
+    engine: bool,
+    /// Record into this folder [default: `recordings` in the data folder].
+    #[arg(long, env = "OPENSTUDIO_RECORDINGS_DIR", value_name = "DIR")]
+    recordings_dir: PathBuf,
+    /// What listeners read as the station's name [default: OpenStudio].
+    #[arg(long, env = "OPENSTUDIO_STATION", value_name = "NAME")]
+    station: String,
+    /// Kilobits a second of the programme, 48 to 256 [default: 128].
+    #[arg(long, env = "OPENSTUDIO_PROGRAMME_KBITS", value_name = "N",
+          value_parser = clap::value_parser!(u32).range(48..=256))]
+    programme_kbits: u32,
+    /// Send the programme to this Icecast server as well, as http://HOST:PORT/MOUNT.
+    #[arg(long, env = "OPENSTUDIO_ICECAST_URL", value_name = "URL")]
+    icecast_url: String,
+    /// Who the source is, for Icecast [default: source].
+    #[arg(long, env = "OPENSTUDIO_ICECAST_USER", value_name = "NAME")]
+    icecast_user: String,
+    /// The password for Icecast. Others see flags: better in the environment or the file.
+    #[arg(long, env = "OPENSTUDIO_ICECAST_PASSWORD", value_name = "TEXT", hide_env_values = true)]
+    icecast_password: String,
+    /// Write the programme into this folder as HLS as well, a folder for each room.
+    #[arg(long, env = "OPENSTUDIO_HLS_DIR", value_name = "DIR")]
+    hls_dir: PathBuf,
     /// Serve the browser client from this folder, not from the binary.
     #[arg(long, env = "OPENSTUDIO_WEB_DIR", value_name = "DIR")]
     web_dir: PathBuf,

@@ -1,26 +1,36 @@
-//! `openstudio`: the command line around `openstudio-server`.
+//! `openstudio`: the command line around `openstudio-server`, `openstudio-engine`,
+//! `openstudio-peer` and `openstudio-sim`.
 //!
 //! Decides nothing about rooms or sockets. It puts the settings together, starts the
 //! server, says where it is, and stops it on a signal.
 
 mod config;
+mod join;
 mod logs;
 mod settings;
+mod sim;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser;
+use openstudio_engine::Engine;
 use openstudio_server::Server;
+use tokio::runtime::Runtime;
 
 use crate::config::{Cli, Command, Options};
+use crate::join::JoinOptions;
 
 fn main() -> ExitCode {
     let Cli { command, options } = Cli::parse();
-    let Command::Serve(served) = command.unwrap_or(Command::Serve(Box::default()));
-    match serve(&served.over(options)) {
-        Ok(()) => ExitCode::SUCCESS,
+    let outcome = match command.unwrap_or(Command::Serve(Box::default())) {
+        Command::Serve(served) => serve(&served.over(options)).map(|()| ExitCode::SUCCESS),
+        Command::Join(options) => join(&options),
+        Command::Sim(options) => sim::run(&options),
+    };
+    match outcome {
+        Ok(code) => code,
         Err(error) => {
             complain(&error);
             ExitCode::FAILURE
@@ -36,16 +46,31 @@ fn complain(error: &anyhow::Error) {
 fn serve(options: &Options) -> anyhow::Result<()> {
     let settings = settings::load(options)?;
     logs::start(settings.log_format, &settings.log_level)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the runtime")?;
-    runtime.block_on(async {
-        let server = Server::bind(settings.server).await?;
+    runtime()?.block_on(async {
+        let mut server = Server::bind(settings.server).await?;
+        let port = server.engine();
+        let engine = port.map(|port| Engine::start(settings.engine, port)).transpose()?;
+        if let Some(engine) = &engine {
+            server = server.with_routes(engine.routes());
+        }
         announce(server.local_addr());
         server.run(stop_signal()?).await;
+        if let Some(engine) = engine {
+            engine.stop().await;
+        }
         Ok(())
     })
+}
+
+fn join(options: &JoinOptions) -> anyhow::Result<ExitCode> {
+    let level = std::env::var("OPENSTUDIO_LOG_LEVEL").unwrap_or_else(|_| "error".to_owned());
+    logs::start(logs::LogFormat::default(), &level)?;
+    runtime()?.block_on(async { join::run(options, stop_signal()?).await })
+}
+
+fn runtime() -> anyhow::Result<Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.enable_all().build().context("cannot start the runtime")
 }
 
 /// Says where the studio is, for a person to click.

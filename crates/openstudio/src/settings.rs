@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use directories::ProjectDirs;
+use openstudio_cast::{CastConfig, IcecastConfig};
+use openstudio_engine::EngineConfig;
 use openstudio_server::{Limits, ServerConfig};
 use openstudio_wire::limits::MAX_MESSAGE_BYTES;
 
@@ -20,6 +22,7 @@ const FILE_NAME: &str = "openstudio.toml";
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) server: ServerConfig,
+    pub(crate) engine: EngineConfig,
     pub(crate) log_format: LogFormat,
     pub(crate) log_level: String,
 }
@@ -68,6 +71,8 @@ fn build(options: Options, data_dir: PathBuf) -> anyhow::Result<Settings> {
     // The file may name another folder than the one it was found in.
     let mut server = ServerConfig::new(options.data_dir.clone().unwrap_or(data_dir));
     server.limits = limits(&options, server.limits)?;
+    server.has_engine = options.engine.unwrap_or(true);
+    let engine = engine(&options, &server.data_dir)?;
     if let Some(listen) = options.listen {
         server.listen = listen;
     }
@@ -106,9 +111,38 @@ fn build(options: Options, data_dir: PathBuf) -> anyhow::Result<Settings> {
     }
     Ok(Settings {
         server,
+        engine,
         log_format: options.log_format.unwrap_or_default(),
         log_level: options.log_level.unwrap_or_else(|| "info".to_owned()),
     })
+}
+
+fn engine(options: &Options, data_dir: &Path) -> anyhow::Result<EngineConfig> {
+    let mut engine = EngineConfig::new(data_dir);
+    if let Some(folder) = &options.recordings_dir {
+        engine.recordings.clone_from(folder);
+    }
+    let cast = &mut engine.cast;
+    if let Some(station) = &options.station {
+        cast.station.clone_from(station);
+    }
+    if let Some(kbits) = options.programme_kbits {
+        cast.bitrate = kbits.saturating_mul(1_000);
+        if !CastConfig::BITRATES.contains(&cast.bitrate) {
+            bail!("programme-kbits must be between 48 and 256");
+        }
+    }
+    cast.hls.clone_from(&options.hls_dir);
+    if let Some(url) = &options.icecast_url {
+        let user = options.icecast_user.as_deref().unwrap_or(IcecastConfig::USER);
+        let Some(password) = &options.icecast_password else {
+            bail!("icecast-url wants icecast-password as well");
+        };
+        // The address may hold a password, by mistake: it is not shown.
+        let icecast = IcecastConfig::new(url, user, password).context("icecast-url is wrong")?;
+        cast.icecast = Some(icecast);
+    }
+    Ok(engine)
 }
 
 fn limits(options: &Options, default: Limits) -> anyhow::Result<Limits> {
@@ -199,6 +233,9 @@ mod tests {
             ("max-participants = 0", "max-participants"),
             ("setups-in-flight = 65", "setups-in-flight"),
             ("queued-bytes = 5", "queued-bytes"),
+            ("programme-kbits = 20", "programme-kbits"),
+            ("icecast-url = 'http://a:8000/live'", "icecast-password"),
+            ("icecast-url = 'nowhere'\nicecast-password = 'x'", "icecast-url"),
             ("listen = 'nowhere'", "listen"),
         ] {
             let error = format!("{:#}", parse(text).unwrap_err());
