@@ -5,20 +5,25 @@
 //! [`event::Event`] into the loop's channel; so does the page.
 
 mod browser;
+mod checking;
+mod devices;
 mod drawing;
 mod entering;
 mod event;
 mod externs;
 mod listener;
+mod mixing;
 mod peer_connection;
 mod running;
+mod sending;
 mod socket;
 mod stats;
 mod studio;
 mod tabs;
 mod timer;
 
-pub(crate) use browser::{copy_text, remember, remembered};
+pub(crate) use browser::{copy_text, local_time, remember, remembered};
 pub(crate) use event::{Event, Sender, Wish};
+pub(crate) use externs::Sink;
 pub(crate) use listener::Listener;
 pub(crate) use studio::start;

@@ -4,15 +4,22 @@
 #![expect(unreachable_pub, reason = "the component macro makes everything of a component `pub`")]
 
 mod card;
+mod check;
 mod confirm;
 mod controls;
 mod details;
+mod engine;
 mod entry;
 mod icons;
 mod invite;
+mod keys;
 mod notices;
+mod programme;
+mod recordings;
 mod room;
+mod strip;
 mod theme;
+mod twice;
 
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;

@@ -2,10 +2,16 @@
 
 use leptos::prelude::*;
 
+use crate::audio::Listening;
 use crate::model::address::Address;
 use crate::model::card::Card;
+use crate::model::check::Finding;
+use crate::model::devices::Devices;
+use crate::model::loudness::Loudness;
+use crate::model::processing::Processing;
 use crate::model::words::{MicrophoneState, Notice};
-use openstudio_units::Role;
+use openstudio_session::wire::{EngineState, RecordingSummary, Token};
+use openstudio_units::{Gain, Role};
 
 /// Which page is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +44,26 @@ pub(crate) enum Sound {
     Held,
     /// There is no Web Audio.
     Impossible,
+}
+
+/// What the check of the microphone is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum CheckStage {
+    /// It is closed.
+    #[default]
+    Closed,
+    /// The browser is asking.
+    Asking,
+    /// There is no microphone to check.
+    Refused(MicrophoneState),
+    /// It listens.
+    Listening,
+    /// The person is recorded.
+    Recording,
+    /// They hear themselves.
+    Playing,
+    /// A tone is played.
+    Beeping,
 }
 
 /// One line of *Connection details*.
@@ -74,12 +100,46 @@ pub(crate) struct View {
     pub(crate) refusal: RwSignal<Option<String>>,
     /// Whether the person is muted.
     pub(crate) muted: RwSignal<bool>,
+    /// Whether a host muted the person.
+    pub(crate) held: RwSignal<bool>,
+    /// Whether the cough key is held.
+    pub(crate) coughing: RwSignal<bool>,
+    /// How loud the person listens.
+    pub(crate) volume: RwSignal<Gain>,
+    /// What the person listens to.
+    pub(crate) listening: RwSignal<Listening>,
+    /// The programme's loudness.
+    pub(crate) loudness: RwSignal<Loudness>,
+    /// What the studio's engine does; none where there is no engine.
+    pub(crate) engine: RwSignal<Option<EngineState>>,
+    /// What it began or ended last, for those who cannot see it.
+    pub(crate) engine_news: RwSignal<String>,
+    /// The room's recordings, and what lets them be downloaded, once they were asked for.
+    pub(crate) recordings: RwSignal<Option<(Vec<RecordingSummary>, Token)>>,
+    /// The page for listeners.
+    pub(crate) listen_link: RwSignal<String>,
+    /// Whether the list of keys is shown.
+    pub(crate) shows_keys: RwSignal<bool>,
+    /// Whether the sound has to do without the desk.
+    pub(crate) desk_missing: RwSignal<bool>,
     /// Where the microphone stands.
     pub(crate) microphone: RwSignal<MicrophoneState>,
-    /// The microphones that there are: id and label.
-    pub(crate) devices: RwSignal<Vec<(String, String)>>,
-    /// The chosen one; empty for the browser's choice.
+    /// The devices for sound that there are.
+    pub(crate) devices: RwSignal<Devices>,
+    /// The chosen microphone; empty for the browser's choice.
     pub(crate) device: RwSignal<String>,
+    /// What the microphone is used for.
+    pub(crate) processing: RwSignal<Processing>,
+    /// The chosen loudspeaker; empty for the browser's choice.
+    pub(crate) output: RwSignal<String>,
+    /// Whether this browser lets the page choose one.
+    pub(crate) chooses_output: RwSignal<bool>,
+    /// What the check of the microphone is at.
+    pub(crate) check: RwSignal<CheckStage>,
+    /// What it found.
+    pub(crate) findings: RwSignal<Vec<Finding>>,
+    /// The level of the microphone under test, 0 to 100.
+    pub(crate) check_level: RwSignal<u8>,
     /// Whether the session can be heard.
     pub(crate) sound: RwSignal<Sound>,
     /// The link for callers.
@@ -107,9 +167,26 @@ impl View {
             reconnecting: RwSignal::new(false),
             refusal: RwSignal::new(None),
             muted: RwSignal::new(false),
+            held: RwSignal::new(false),
+            coughing: RwSignal::new(false),
+            volume: RwSignal::new(Gain::UNITY),
+            listening: RwSignal::new(Listening::default()),
+            loudness: RwSignal::new(Loudness::default()),
+            engine: RwSignal::new(None),
+            engine_news: RwSignal::new(String::new()),
+            recordings: RwSignal::new(None),
+            listen_link: RwSignal::new(String::new()),
+            shows_keys: RwSignal::new(false),
+            desk_missing: RwSignal::new(false),
             microphone: RwSignal::new(MicrophoneState::Idle),
-            devices: RwSignal::new(Vec::new()),
+            devices: RwSignal::new(Devices::default()),
             device: RwSignal::new(String::new()),
+            processing: RwSignal::new(Processing::default()),
+            output: RwSignal::new(String::new()),
+            chooses_output: RwSignal::new(false),
+            check: RwSignal::new(CheckStage::default()),
+            findings: RwSignal::new(Vec::new()),
+            check_level: RwSignal::new(0),
             sound: RwSignal::new(Sound::On),
             caller_link: RwSignal::new(String::new()),
             host_link: RwSignal::new(String::new()),

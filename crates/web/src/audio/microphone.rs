@@ -3,11 +3,12 @@
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{
-    MediaDeviceInfo, MediaDeviceKind, MediaDevices, MediaStream, MediaStreamConstraints,
-    MediaStreamTrack, MediaTrackConstraints,
+    MediaDevices, MediaStream, MediaStreamConstraints, MediaStreamTrack, MediaTrackConstraints,
 };
 
 use crate::driver::{Event, Listener, Sender};
+use crate::model::card::MicrophoneMark;
+use crate::model::processing::Processing;
 use crate::model::words::MicrophoneState;
 
 /// An open microphone. Dropping it switches it off.
@@ -34,8 +35,13 @@ pub(crate) struct Microphone {
     /// The latest request; what earlier ones give is switched off at once.
     request: u32,
     open: Option<Open>,
+    processing: Processing,
     state: MicrophoneState,
     muted: bool,
+    /// Whether a host muted it.
+    held: bool,
+    /// Whether its owner coughs.
+    coughing: bool,
     /// Whether the latest request is unanswered.
     asking: bool,
     /// Whether the latest request stands in for a microphone that was lost.
@@ -51,8 +57,11 @@ impl Microphone {
             devices,
             request: 0,
             open: None,
+            processing: Processing::default(),
             state,
             muted: false,
+            held: false,
+            coughing: false,
             asking: false,
             replaces_lost: false,
         }
@@ -73,6 +82,17 @@ impl Microphone {
         self.open.as_ref().map(|open| &open.stream)
     }
 
+    /// Returns the id of the device in use, where the browser tells it.
+    pub(crate) fn device(&self) -> Option<String> {
+        let settings = self.track()?.get_settings();
+        js_sys::Reflect::get(&settings, &"deviceId".into()).ok()?.as_string()
+    }
+
+    /// What the next request is for.
+    pub(crate) fn set_processing(&mut self, processing: Processing) {
+        self.processing = processing;
+    }
+
     /// Returns whether its owner muted it.
     pub(crate) fn is_muted(&self) -> bool {
         self.muted
@@ -81,8 +101,39 @@ impl Microphone {
     /// Mutes or unmutes: a muted track sends silence, so the link stays measurably alive.
     pub(crate) fn set_muted(&mut self, muted: bool) {
         self.muted = muted;
+        self.follow();
+    }
+
+    /// A host mutes it, or lifts that. Returns whether it is another state.
+    pub(crate) fn set_held(&mut self, held: bool) -> bool {
+        let other = std::mem::replace(&mut self.held, held) != held;
+        self.follow();
+        other
+    }
+
+    /// Silent while its owner coughs; the room is told nothing of it.
+    pub(crate) fn set_coughing(&mut self, coughing: bool) {
+        self.coughing = coughing;
+        self.follow();
+    }
+
+    /// Returns how an open microphone is named on its owner's card.
+    pub(crate) fn mark(&self) -> MicrophoneMark {
+        match (self.held, self.muted, self.coughing) {
+            (true, ..) => MicrophoneMark::Held,
+            (_, true, _) => MicrophoneMark::Muted,
+            (_, _, true) => MicrophoneMark::Coughing,
+            (false, false, false) => MicrophoneMark::Live,
+        }
+    }
+
+    fn is_silent(&self) -> bool {
+        self.muted || self.held || self.coughing
+    }
+
+    fn follow(&self) {
         if let Some(open) = &self.open {
-            open.track.set_enabled(!muted);
+            open.track.set_enabled(!self.is_silent());
         }
     }
 
@@ -102,14 +153,10 @@ impl Microphone {
             self.state = MicrophoneState::Asking;
         }
         self.asking = true;
-        let promise = devices.get_user_media_with_constraints(&constraints(device));
+        let opened = open(devices, device, self.processing);
         let (sender, request) = (self.sender.clone(), self.request);
         spawn_local(async move {
-            let result = match promise {
-                Ok(promise) => JsFuture::from(promise).await,
-                Err(error) => Err(error),
-            };
-            let result = result.map(JsCast::unchecked_into).map_err(|error| refusal(&error));
+            let result = opened.await;
             drop(sender.unbounded_send(Event::Microphone { request, result }));
         });
     }
@@ -139,7 +186,7 @@ impl Microphone {
             track.stop();
             return false;
         }
-        track.set_enabled(!self.muted);
+        track.set_enabled(!self.is_silent());
         let sender = self.sender.clone();
         let ended = Listener::new(&track, "ended", move |_: web_sys::Event| {
             drop(sender.unbounded_send(Event::MicrophoneEnded { request }));
@@ -170,16 +217,33 @@ impl Microphone {
         self.request = self.request.wrapping_add(1);
         self.open = None;
         self.state = MicrophoneState::Idle;
-        self.muted = false;
+        (self.muted, self.held, self.coughing) = (false, false, false);
     }
 }
 
-fn constraints(device: &str) -> MediaStreamConstraints {
+/// Asks the browser for a microphone, at once.
+pub(crate) fn open(
+    devices: &MediaDevices,
+    device: &str,
+    processing: Processing,
+) -> impl Future<Output = Result<MediaStream, MicrophoneState>> + use<> {
+    let promise = devices.get_user_media_with_constraints(&constraints(device, processing));
+    async move {
+        let result = match promise {
+            Ok(promise) => JsFuture::from(promise).await,
+            Err(error) => Err(error),
+        };
+        result.map(JsCast::unchecked_into).map_err(|error| refusal(&error))
+    }
+}
+
+fn constraints(device: &str, processing: Processing) -> MediaStreamConstraints {
     let audio = MediaTrackConstraints::new();
-    audio.set_echo_cancellation_bool(true);
-    audio.set_noise_suppression_bool(true);
-    audio.set_auto_gain_control_bool(true);
-    audio.set_channel_count_i32(1);
+    let cleans = processing.cleans();
+    audio.set_echo_cancellation_bool(cleans);
+    audio.set_noise_suppression_bool(cleans);
+    audio.set_auto_gain_control_bool(cleans);
+    audio.set_channel_count_i32(if processing.is_stereo() { 2 } else { 1 });
     if !device.is_empty() {
         // A preference: if that microphone is gone, any other is better than none.
         audio.set_device_id_str(device);
@@ -192,22 +256,4 @@ fn constraints(device: &str) -> MediaStreamConstraints {
 fn refusal(error: &JsValue) -> MicrophoneState {
     let name = js_sys::Reflect::get(error, &"name".into()).ok().and_then(|name| name.as_string());
     MicrophoneState::of_error(name.as_deref().unwrap_or_default())
-}
-
-/// Lists the microphones, as id and label. Both are empty before permission is given, and
-/// such entries are left out, as are the pseudo-devices for the browser's own choice.
-pub(crate) fn list_devices(sender: &Sender, devices: Option<&MediaDevices>) {
-    let Some(Ok(promise)) = devices.map(MediaDevices::enumerate_devices) else { return };
-    let sender = sender.clone();
-    spawn_local(async move {
-        let Ok(list) = JsFuture::from(promise).await else { return };
-        let microphones = js_sys::Array::from(&list)
-            .into_iter()
-            .map(JsCast::unchecked_into::<MediaDeviceInfo>)
-            .filter(|device| device.kind() == MediaDeviceKind::Audioinput)
-            .map(|device| (device.device_id(), device.label()))
-            .filter(|(id, _)| !matches!(id.as_str(), "" | "default" | "communications"))
-            .collect();
-        drop(sender.unbounded_send(Event::DevicesListed(microphones)));
-    });
 }

@@ -136,3 +136,15 @@ pub(crate) async fn copy_text(text: String) -> bool {
         None => false,
     }
 }
+
+/// Returns a moment, milliseconds since 1970, as the person writes it.
+pub(crate) fn local_time(unix_ms: u64) -> String {
+    let date = Date::new(&JsValue::from_f64(unix_ms as f64));
+    let language = web_sys::window().and_then(|window| window.navigator().language());
+    let options = js_sys::Object::new();
+    for (name, form) in [("dateStyle", "medium"), ("timeStyle", "short")] {
+        // A plain object takes any property.
+        drop(js_sys::Reflect::set(&options, &name.into(), &form.into()));
+    }
+    String::from(date.to_locale_string(language.as_deref().unwrap_or("en"), &options))
+}

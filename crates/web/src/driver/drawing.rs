@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use leptos::prelude::{GetUntracked as _, Set as _, WithUntracked as _};
 use openstudio_session as session;
 use openstudio_session::mesh::LinkSnapshot;
-use openstudio_units::PeerId;
+use openstudio_units::{PeerId, Role};
 
 use crate::driver::browser;
 use crate::driver::studio::Studio;
@@ -28,6 +28,7 @@ impl Studio {
         if std::mem::take(&mut self.stale) {
             self.draw_cards();
         }
+        self.draw_engine();
     }
 
     /// Writes the cards, and says what changed.
@@ -36,19 +37,20 @@ impl Studio {
         let mut links: BTreeMap<PeerId, Link> =
             session.links().into_iter().map(|link| (link.peer, link.into())).collect();
         let microphone = &self.desk.microphone;
-        let own = match (microphone.state() == MicrophoneState::Live, microphone.is_muted()) {
-            (true, true) => MicrophoneMark::Muted,
-            (true, false) => MicrophoneMark::Live,
-            (false, _) => MicrophoneMark::Absent,
-        };
+        let open = microphone.state() == MicrophoneState::Live;
+        let own = if open { microphone.mark() } else { MicrophoneMark::Absent };
+        let solos = &self.desk.solos;
         let make = |participant: &session::wire::Participant| {
-            if session.me() == Some(participant.peer_id) {
-                return Card { microphone: own, ..Card::new(participant, None) };
+            let peer = participant.peer_id;
+            let (strip, solo) = (session.strip(peer), solos.contains(&peer));
+            let seen = session::wire::Participant { strip, ..participant.clone() };
+            if session.me() == Some(peer) {
+                return Card { microphone: own, solo, ..Card::new(&seen, None) };
             }
-            let link = links.remove(&participant.peer_id).unwrap_or_default();
-            Card::new(participant, Some(&link))
+            let link = links.remove(&peer).unwrap_or_default();
+            Card { solo, ..Card::new(&seen, Some(&link)) }
         };
-        let mut cards: Vec<Card> = session.participants().map(make).collect();
+        let mut cards: Vec<Card> = card::people(session.participants()).map(make).collect();
         card::sort(&mut cards);
         let news = self.view.cards.with_untracked(|shown| card::announcement(shown, &cards));
         if let Some(news) = news {
@@ -57,13 +59,31 @@ impl Studio {
         put(self.view.cards, cards);
     }
 
+    /// Writes what the studio's engine does, and says what began or ended.
+    fn draw_engine(&mut self) {
+        let now = self.now();
+        let Some(running) = &mut self.running else { return };
+        let state = running.engine.follow(now, running.session.engine());
+        if self.view.engine.with_untracked(|shown| shown.as_ref() != state) {
+            self.view.engine.set(state.cloned());
+        }
+        if let Some(news) = running.engine.news(now) {
+            self.view.engine_news.set(news);
+        }
+    }
+
     /// Writes *Connection details*.
     pub(crate) fn draw_details(&self) {
         let Some(session) = self.running.as_ref().map(|running| &running.session) else { return };
         let cards = self.view.cards.get_untracked();
         let name = |peer| {
             let card = cards.iter().find(|card| card.peer == peer);
-            card.map_or_else(|| peer.to_string(), |card| card.name.clone())
+            let role = session.participants().find(|seat| seat.peer_id == peer).map(|s| s.role);
+            match (card, role) {
+                (Some(card), _) => card.name.clone(),
+                (None, Some(Role::Engine)) => card::role_label(Role::Engine).to_owned(),
+                (None, _) => peer.to_string(),
+            }
         };
         let row = |link: LinkSnapshot| LinkRow { name: name(link.peer), facts: facts(&link) };
         put(self.view.links, session.links().into_iter().map(row).collect());

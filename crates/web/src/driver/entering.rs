@@ -7,7 +7,7 @@ use openstudio_session::{EndReason, Input, Session, SessionConfig};
 use openstudio_units::{Role, RoomId};
 use web_sys::MediaStream;
 
-use crate::audio::{Graph, Meters};
+use crate::audio::{Graph, Listening};
 use crate::driver::browser;
 use crate::driver::event::{Port, Wish};
 use crate::driver::running::Running;
@@ -16,10 +16,7 @@ use crate::driver::tabs::TabMessage;
 use crate::model::address::Address;
 use crate::model::seat::KeptSeat;
 use crate::model::words::{self, Notice, Tone};
-use crate::view::{Entering, Screen, Sound, put};
-
-/// Where the browser remembers the chosen microphone.
-const DEVICE_KEY: &str = "openstudio.microphone";
+use crate::view::{CheckStage, Entering, Screen, Sound, put};
 
 /// How the person is leaving.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,8 +35,8 @@ impl Studio {
     /// The page was loaded: takes the kept seat again if this is a reload.
     pub(crate) fn arrive(&mut self) {
         self.show_address();
-        let device = browser::remembered(DEVICE_KEY).unwrap_or_default();
-        put(self.view.device, device);
+        self.remember_devices();
+        self.remember_volume();
         if let Some(seat) = browser::kept_seat_here(&self.window).filter(|seat| seat.inside) {
             self.resume(seat);
             put(self.view.entering, Entering::Returning);
@@ -60,12 +57,25 @@ impl Studio {
             Wish::Leave => self.leave(Departure::Pressed),
             Wish::EndSession => self.input(Input::EndRoom),
             Wish::SetMuted(muted) => self.set_muted(muted),
-            Wish::TryMicrophone => self.ask_for_microphone(),
-            Wish::ChooseMicrophone(device) => {
-                browser::remember(DEVICE_KEY, &device);
-                put(self.view.device, device);
-                self.ask_for_microphone();
+            Wish::SetStrip(peer, change) => self.input(Input::SetStrip { peer, change }),
+            Wish::ToggleMute(peer) => self.toggle_mute(peer),
+            Wish::ToggleSolo(peer) => self.toggle_solo(peer),
+            Wish::Cough(coughs) => self.cough(coughs),
+            Wish::SetVolume(volume) => self.set_volume(volume),
+            Wish::ListenTo(listening) => self.listen_to(listening),
+            Wish::ResetLoudness => {
+                if let Some(graph) = &self.desk.graph {
+                    graph.reset_loudness();
+                }
             }
+            Wish::Order(order) => self.input(Input::Order(order)),
+            Wish::TryMicrophone => self.ask_for_microphone(),
+            Wish::ChooseMicrophone(device) => self.choose_microphone(device),
+            Wish::ChooseProcessing(processing) => self.choose_processing(processing),
+            Wish::ChooseOutput(device) => self.choose_output(device),
+            Wish::Check(wanted) => self.set_checking(wanted),
+            Wish::RecordCheck => self.begin_check(CheckStage::Recording),
+            Wish::Beep => self.begin_check(CheckStage::Beeping),
             Wish::TurnSoundOn => {
                 if let Some(graph) = &self.desk.graph {
                     graph.resume();
@@ -121,17 +131,22 @@ impl Studio {
             return;
         }
         let Ok(stream) = MediaStream::new() else { return };
+        self.close_check();
         self.number = self.number.wrapping_add(1);
         let now = self.now();
         let mut session = Session::new(SessionConfig::default(), browser::seed(&self.window), now);
         session.handle_input(now, how);
         let port = Port::new(self.sender.clone(), self.number);
         let url = browser::socket_url(&self.window);
-        self.running = Some(Running::new(session, self.number, port, url, stream));
+        let mut running = Running::new(session, self.number, port, url, stream);
+        running.set_processing(self.view.processing.get_untracked());
+        self.running = Some(running);
         self.departure = Departure::Unexpected;
         // The socket opens while the rest is made.
         self.perform_all();
-        self.desk.graph = Graph::new(&self.document).ok();
+        self.desk.graph = Graph::new(&self.document, self.desk.meters.clone()).ok();
+        self.follow_monitor();
+        self.follow_output();
         let silent = self.desk.graph.is_none();
         put(self.view.sound, if silent { Sound::Impossible } else { Sound::On });
         put(self.view.entering, Entering::Busy);
@@ -139,16 +154,20 @@ impl Studio {
         self.ask_for_microphone();
     }
 
-    fn ask_for_microphone(&mut self) {
-        let device = self.view.device.get_untracked();
-        self.desk.microphone.ask(&device);
-        self.follow_microphone(false);
+    /// Whoever mixes needs the programme; for all others it would be work in vain.
+    pub(crate) fn load_desk(&self) {
+        let Some(graph) = &self.desk.graph else { return };
+        match &self.desk.files {
+            Some(files) => files.load(graph.context(), self.sender.clone()),
+            None => put(self.view.desk_missing, true),
+        }
     }
 
-    fn set_muted(&mut self, muted: bool) {
+    pub(crate) fn set_muted(&mut self, muted: bool) {
         self.desk.microphone.set_muted(muted);
         self.input(Input::SetMuted(muted));
         self.follow_microphone(false);
+        self.prompt = true;
         if let Some(seat) = browser::kept_seat(&self.window) {
             browser::keep_seat(&self.window, Some(&KeptSeat { muted, ..seat }));
         }
@@ -260,15 +279,23 @@ impl Studio {
     fn close_desk(&mut self) {
         self.desk.microphone.close();
         self.desk.graph = None;
-        self.desk.meters = Meters::default();
+        self.desk.meters.take();
+        self.desk.solos.clear();
+        self.desk.wanted = false;
         self.tick_while(false);
         self.shows_details = false;
         put(self.view.cards, Vec::new());
         put(self.view.links, Vec::new());
         put(self.view.host_link, String::new());
+        put(self.view.engine, None);
+        put(self.view.engine_news, String::new());
+        put(self.view.recordings, None);
         put(self.view.refusal, None);
         put(self.view.reconnecting, false);
         put(self.view.muted, false);
+        put(self.view.held, false);
+        put(self.view.coughing, false);
+        put(self.view.listening, Listening::default());
         put(self.view.microphone, self.desk.microphone.state());
     }
 

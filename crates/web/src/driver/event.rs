@@ -1,13 +1,17 @@
 //! What the loop is told, by the browser and by the page.
 
 use futures_channel::mpsc::UnboundedSender;
-use openstudio_session::Input;
 use openstudio_session::mesh::{self, OpError, OpId, PcId};
-use openstudio_session::wire::DisplayName;
-use openstudio_units::PeerId;
+use openstudio_session::wire::{DisplayName, StripChange};
+use openstudio_session::{Input, Order};
+use openstudio_units::{Gain, PeerId};
+use wasm_bindgen::JsValue;
 use web_sys::{HtmlElement, MediaStream, MediaStreamTrack};
 
+use crate::audio::Listening;
 use crate::driver::stats::Reading;
+use crate::model::devices::Devices;
+use crate::model::processing::Processing;
 use crate::model::words::MicrophoneState;
 
 /// What the person wants.
@@ -27,10 +31,36 @@ pub(crate) enum Wish {
     EndSession,
     /// *Mute myself* pressed or released.
     SetMuted(bool),
+    /// A control of the desk was moved.
+    SetStrip(PeerId, StripChange),
+    /// *Mute NAME* pressed.
+    ToggleMute(PeerId),
+    /// *Solo NAME* pressed.
+    ToggleSolo(PeerId),
+    /// The cough key is held, or released.
+    Cough(bool),
+    /// How loud the person listens.
+    SetVolume(Gain),
+    /// What the person listens to.
+    ListenTo(Listening),
+    /// A new measurement of the programme's loudness.
+    ResetLoudness,
+    /// The studio's engine is to do something.
+    Order(Order),
     /// *Try microphone again*.
     TryMicrophone,
     /// Another microphone, by its id; empty for the browser's choice.
     ChooseMicrophone(String),
+    /// What the microphone is used for.
+    ChooseProcessing(Processing),
+    /// Another loudspeaker, by its id; empty for the browser's choice.
+    ChooseOutput(String),
+    /// The check of the microphone is opened, or closed.
+    Check(bool),
+    /// *Record 3 seconds*.
+    RecordCheck,
+    /// *Play a test tone*.
+    Beep,
     /// *Turn sound on*.
     TurnSoundOn,
     /// *Invite*: a link for another host is wanted.
@@ -100,8 +130,13 @@ pub(crate) enum Event {
     },
     /// `devicechange` fired.
     DevicesChanged,
-    /// The microphones that there are: id and label.
-    DevicesListed(Vec<(String, String)>),
+    /// The devices for sound that there are.
+    DevicesListed {
+        /// All of them.
+        devices: Devices,
+        /// Whether one came or went.
+        changed: bool,
+    },
     /// A card is on the screen, with its meter.
     MeterShown {
         /// Whose.
@@ -109,8 +144,25 @@ pub(crate) enum Event {
         /// The element with `role="meter"`.
         meter: HtmlElement,
     },
-    /// Time to look at the levels.
-    MeterTick,
+    /// The programme's meter is on the screen.
+    ProgrammeMeterShown(HtmlElement),
+    /// The desk's program is compiled and its script on the audio thread; none if it cannot be.
+    DeskLoaded(Option<JsValue>),
+    /// The microphone under test is open, or is not.
+    CheckOpened {
+        /// Which request.
+        number: u32,
+        /// How.
+        result: Result<MediaStream, MicrophoneState>,
+    },
+    /// Time to look at the microphone under test.
+    CheckTick,
+    /// The recording of the check was heard to its end.
+    CheckPlayed,
+    /// The page came to the front, or went to the back.
+    VisibilityChanged,
+    /// Time to bring the room to the screen.
+    Tick,
     /// The address changed: back, forward, or a link to another session.
     AddressChanged,
     /// The browser says that it is online.

@@ -30,6 +30,26 @@ extern "C" {
     #[wasm_bindgen(method, catch, js_name = setStreams)]
     pub(crate) fn set_streams(this: &StreamSender, stream: &MediaStream) -> Result<(), JsValue>;
 
+    /// `getParameters()`.
+    #[wasm_bindgen(method, js_name = getParameters)]
+    pub(crate) fn parameters(this: &StreamSender) -> js_sys::Object;
+
+    /// `setParameters(parameters)`, with what `getParameters()` gave, changed.
+    #[wasm_bindgen(method, catch, js_name = setParameters)]
+    pub(crate) fn set_parameters(
+        this: &StreamSender,
+        parameters: &js_sys::Object,
+    ) -> Result<Promise, JsValue>;
+
+    /// An `AudioContext` that plays where it is told, or a media element: few browsers have
+    /// either.
+    #[derive(Clone, Debug)]
+    pub(crate) type Sink;
+
+    /// `setSinkId(id)`.
+    #[wasm_bindgen(method, catch, js_name = setSinkId)]
+    pub(crate) fn set_sink_id(this: &Sink, id: &str) -> Result<Promise, JsValue>;
+
     /// `RTCRtpSynchronizationSource`, as far as it is read.
     #[derive(Clone, Debug)]
     pub(crate) type SynchronizationSource;

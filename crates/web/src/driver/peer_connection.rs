@@ -1,5 +1,7 @@
 //! One `RTCPeerConnection`: performs single commands and reports their ends.
 
+use std::rc::Rc;
+
 use js_sys::{Array, Promise, Reflect};
 use openstudio_session::mesh::{
     Completion, DescriptionKind, IceCandidate, Input, OpError, OpId, PcId, PeerConnectionState,
@@ -10,14 +12,17 @@ use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{
     Event, MediaStream, MediaStreamTrack, RtcBundlePolicy, RtcConfiguration, RtcIceCandidateInit,
     RtcIceServer, RtcIceTransportPolicy, RtcPeerConnection, RtcPeerConnectionIceEvent,
-    RtcRtpReceiver, RtcRtpSender, RtcRtpTransceiver, RtcRtpTransceiverDirection,
-    RtcRtpTransceiverInit, RtcSdpType, RtcSessionDescriptionInit, RtcTrackEvent,
+    RtcRtpReceiver, RtcRtpSender, RtcRtpTransceiverDirection, RtcRtpTransceiverInit, RtcSdpType,
+    RtcSessionDescriptionInit, RtcTrackEvent,
 };
 
 use crate::driver::event::{Port, Report};
 use crate::driver::externs::{ImplicitPeerConnection, StreamSender};
 use crate::driver::listener::Listener;
+use crate::driver::sending::{self, Sending};
 use crate::driver::stats::Progress;
+use crate::model::opus;
+use crate::model::processing::Processing;
 
 /// What a new peer connection is made with.
 #[derive(Debug)]
@@ -34,6 +39,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) track: Option<&'a MediaStreamTrack>,
     /// Names the local stream for the other side.
     pub(crate) stream: &'a MediaStream,
+    /// What the microphone is used for.
+    pub(crate) processing: Processing,
 }
 
 /// A peer connection. Dropping it removes the listeners, then closes it.
@@ -44,6 +51,7 @@ pub(crate) struct PeerConnection {
     /// What the statistics said so far.
     pub(crate) progress: Progress,
     native: ImplicitPeerConnection,
+    sending: Rc<Sending>,
     listeners: Vec<Listener>,
 }
 
@@ -55,12 +63,16 @@ impl PeerConnection {
             RtcPeerConnection::new_with_configuration(&configuration)
                 .map_err(|error| op_error(&error))?
                 .unchecked_into();
-        let listeners = listen(port, setup.pc, &native);
-        let connection = Self { remote: None, progress: Progress::default(), native, listeners };
+        let sending = Rc::new(Sending::new(native.clone(), setup.processing));
+        let mut listeners = listen(port, setup.pc, &native);
+        listeners.push(sending.follow());
+        let progress = Progress::default();
+        let connection = Self { remote: None, progress, native, sending, listeners };
         if setup.offers {
             let init = RtcRtpTransceiverInit::new();
             init.set_direction(RtcRtpTransceiverDirection::Sendrecv);
             init.set_streams(&Array::of1(setup.stream));
+            sending::limit(&init, setup.processing);
             match setup.track {
                 Some(track) => {
                     connection.native.add_transceiver_with_media_stream_track_and_init(track, &init)
@@ -71,10 +83,15 @@ impl PeerConnection {
         Ok(connection)
     }
 
+    /// Sends for another purpose; returns whether that takes a round of negotiation.
+    pub(crate) fn set_processing(&self, processing: Processing) -> bool {
+        self.sending.set_processing(processing)
+    }
+
     /// `setLocalDescription()`.
     pub(crate) fn set_local_description(&self, port: Port, op: OpId) {
         let native = self.native.clone();
-        let promise = native.set_local_description_implicit();
+        let promise = self.sending.set_local_description();
         run(port, op, promise, move || {
             let description = native.local_description();
             let Some(description) = description else {
@@ -105,8 +122,14 @@ impl PeerConnection {
         let init = RtcSessionDescriptionInit::new(sdp_type);
         init.set_sdp(sdp);
         let promise = self.native.set_remote_description(&init);
+        let sending = self.sending.clone();
+        let sends_stereo = opus::stereo_of(sdp).sends;
         spawn_local(async move {
-            match JsFuture::from(promise).await {
+            let applied = JsFuture::from(promise).await;
+            if applied.is_ok() && sending.hear(sends_stereo) && kind == DescriptionKind::Answer {
+                port.mesh(Input::NegotiationNeeded { pc });
+            }
+            match applied {
                 Ok(_) if kind == DescriptionKind::Offer => {
                     port.report(Report::OfferApplied { op, pc });
                 }
@@ -124,7 +147,7 @@ impl PeerConnection {
         track: Option<&MediaStreamTrack>,
         stream: &MediaStream,
     ) {
-        for transceiver in self.transceivers() {
+        for transceiver in sending::audio_transceivers(&self.native) {
             transceiver.set_direction(RtcRtpTransceiverDirection::Sendrecv);
             let sender: StreamSender = transceiver.sender().unchecked_into();
             // Where it is missing, the other side gets a track without a stream.
@@ -138,7 +161,7 @@ impl PeerConnection {
 
     /// Sends another track, or none, from here on. Never touches descriptions.
     pub(crate) fn replace_track(&self, track: Option<&MediaStreamTrack>) {
-        for transceiver in self.transceivers() {
+        for transceiver in sending::audio_transceivers(&self.native) {
             replace_track(&transceiver.sender(), track);
         }
     }
@@ -176,16 +199,7 @@ impl PeerConnection {
 
     /// Returns the receiver of the audio, once there is one.
     pub(crate) fn receiver(&self) -> Option<RtcRtpReceiver> {
-        self.transceivers().next().map(|transceiver| transceiver.receiver())
-    }
-
-    /// The audio transceivers: a client of another kind may offer more than that.
-    fn transceivers(&self) -> impl Iterator<Item = RtcRtpTransceiver> {
-        self.native
-            .get_transceivers()
-            .into_iter()
-            .map(JsCast::unchecked_into::<RtcRtpTransceiver>)
-            .filter(|transceiver| transceiver.receiver().track().kind() == "audio")
+        sending::audio_transceivers(&self.native).next().map(|transceiver| transceiver.receiver())
     }
 }
 

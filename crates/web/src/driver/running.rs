@@ -13,6 +13,8 @@ use crate::driver::event::{Port, Report};
 use crate::driver::peer_connection::{PeerConnection, Setup};
 use crate::driver::socket::Socket;
 use crate::driver::stats;
+use crate::model::engine::Follower;
+use crate::model::processing::Processing;
 
 /// A session that has begun. Dropping it closes what is open.
 #[derive(Debug)]
@@ -27,10 +29,13 @@ pub(crate) struct Running {
     pub(crate) resumes: bool,
     /// What the person wants to be called, until the room knows.
     pub(crate) name: Option<DisplayName>,
+    /// What is shown and told of the studio's engine.
+    pub(crate) engine: Follower,
     /// STUN and TURN servers for new peer connections.
     pub(crate) ice: IceConfig,
     /// Whether the session knows of a microphone.
     microphone: bool,
+    processing: Processing,
     port: Port,
     url: String,
     socket: Option<Socket>,
@@ -54,8 +59,10 @@ impl Running {
             entered: false,
             resumes: false,
             name: None,
+            engine: Follower::default(),
             ice: IceConfig::default(),
             microphone: false,
+            processing: Processing::default(),
             port,
             url,
             socket: None,
@@ -100,13 +107,25 @@ impl Running {
         }
     }
 
+    /// Sends for another purpose from here on. Another number of channels is a matter of both
+    /// sides, and so of a new round of negotiation; a bitrate is not.
+    pub(crate) fn set_processing(&mut self, processing: Processing) {
+        self.processing = processing;
+        for (pc, connection) in &self.connections {
+            if connection.set_processing(processing) {
+                self.port.mesh(mesh::Input::NegotiationNeeded { pc: *pc });
+            }
+        }
+    }
+
     /// Performs a command of the connection manager.
     pub(crate) fn perform(&mut self, command: Command, track: Option<&MediaStreamTrack>) {
         let port = self.port.clone();
         match command {
             Command::CreatePeerConnection { op, pc, offers, relay_only, .. } => {
                 let (ice, stream) = (&self.ice, &self.stream);
-                let setup = Setup { pc, offers, relay_only, ice, track, stream };
+                let processing = self.processing;
+                let setup = Setup { pc, offers, relay_only, ice, track, stream, processing };
                 let made = PeerConnection::new(&port, &setup);
                 port.complete(
                     op,
@@ -151,8 +170,8 @@ impl Running {
         match report {
             Report::Input(input) => self.session.handle_input(now, input),
             Report::OfferApplied { op, pc } => {
-                let (port, stream) = (self.port.clone(), self.stream.clone());
-                self.with(op, pc, |connection| connection.attach(port, op, track, &stream));
+                let port = self.port.clone();
+                self.with(op, pc, |connection| connection.attach(port, op, track, &self.stream));
             }
             Report::TrackArrived { pc, track } => {
                 if let Some(connection) = self.connections.get_mut(&pc) {

@@ -1,26 +1,36 @@
 //! The loop that owns everything: one session at a time, the microphone, the graph, and
 //! what is written to the screen.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
 use futures_channel::mpsc::{UnboundedReceiver, unbounded};
 use futures_util::StreamExt as _;
 use openstudio_session::mesh;
-use openstudio_session::{self as session, EndReason, Input, Output, SignallingState};
-use openstudio_units::{Role, Timestamp};
+use openstudio_session::wire::ErrorCode;
+use openstudio_session::{self as session, EndReason, Input, Order, Output, SignallingState};
+use openstudio_units::{PeerId, Role, Timestamp};
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{Document, EventTarget, MediaDevices, Performance, Window};
 
-use crate::audio::{Graph, Meters, Microphone, TICK_MS};
+use crate::audio::{DeskFiles, Graph, Meters, Microphone};
 use crate::driver::browser;
+use crate::driver::checking::Checking;
 use crate::driver::entering::Departure;
 use crate::driver::event::{Event, Sender};
 use crate::driver::listener::Listener;
 use crate::driver::running::Running;
 use crate::driver::tabs::{TabMessage, Tabs};
 use crate::driver::timer::{Alarm, Ticker};
-use crate::model::address::{caller_link, invite_link};
+use crate::model::address::{caller_link, invite_link, listen_link};
 use crate::model::clock::Clock;
+use crate::model::pace::{Pace, Ticks};
 use crate::view::{Entering, Sound, View, put};
+
+/// How often the room is brought to the screen and the sound is looked after, milliseconds.
+const TICK_MS: i32 = 100;
 
 /// How many looks in a row must find the sound held before that is said: two thirds of
 /// a second, since a context that may run takes a moment to begin.
@@ -36,13 +46,21 @@ pub(crate) struct Desk {
     pub(crate) microphone: Microphone,
     /// The graph, from entering to leaving.
     pub(crate) graph: Option<Graph>,
-    /// The meters on the screen.
-    pub(crate) meters: Meters,
-    /// Drives them while in a room.
+    /// The meters on the screen, which the graph moves.
+    pub(crate) meters: Rc<RefCell<Meters>>,
+    /// What the graph needs on the audio thread.
+    pub(crate) files: Option<DeskFiles>,
+    /// Whether the desk is to be loaded once the page keeps up.
+    pub(crate) wanted: bool,
+    /// Whom this person hears alone.
+    pub(crate) solos: BTreeSet<PeerId>,
+    /// Draws the room while in it.
     pub(crate) ticker: Option<Ticker>,
     /// For how many looks the sound was held.
     held: u32,
     ticks: u32,
+    /// Whether the page keeps up.
+    timely: Ticks,
 }
 
 /// Everything. See the module.
@@ -55,6 +73,8 @@ pub(crate) struct Studio {
     pub(crate) view: View,
     pub(crate) tabs: Tabs,
     pub(crate) desk: Desk,
+    /// The check in front of the room.
+    pub(crate) checking: Checking,
     /// The session, from pressing a button to its end.
     pub(crate) running: Option<Running>,
     /// The number of the newest session.
@@ -66,8 +86,10 @@ pub(crate) struct Studio {
     clock: Clock,
     alarm: Alarm,
     ended: Option<EndReason>,
-    /// Whether cards may have to be drawn anew.
+    /// Whether cards may have to be drawn anew, with the next tick.
     pub(crate) stale: bool,
+    /// Whether they are to be drawn at once: somebody waits for the answer to a press.
+    pub(crate) prompt: bool,
     _listeners: Vec<Listener>,
 }
 
@@ -98,14 +120,18 @@ impl Studio {
         let devices = browser::navigator(&window).media_devices();
         let rings = sender.clone();
         let alarm = Alarm::new(&window, move || drop(rings.unbounded_send(Event::Alarm)));
-        let listeners = listen(&window, devices.as_ref(), &sender);
+        let listeners = listen(&window, &document, devices.as_ref(), &sender);
         let desk = Desk {
             microphone: Microphone::new(sender.clone(), devices.clone()),
             graph: None,
-            meters: Meters::default(),
+            meters: Rc::default(),
+            files: DeskFiles::fetch(&window, &document),
+            wanted: false,
+            solos: BTreeSet::new(),
             ticker: None,
             held: 0,
             ticks: 0,
+            timely: Ticks::default(),
         };
         Self {
             tabs: Tabs::new(sender.clone()),
@@ -115,6 +141,7 @@ impl Studio {
             devices,
             view,
             desk,
+            checking: Checking::default(),
             running: None,
             number: 0,
             departure: Departure::Unexpected,
@@ -124,6 +151,7 @@ impl Studio {
             alarm,
             ended: None,
             stale: false,
+            prompt: false,
             _listeners: listeners,
         }
     }
@@ -132,6 +160,10 @@ impl Studio {
     pub(crate) fn now(&mut self) -> Timestamp {
         let (monotonic, wall) = browser::clocks(self.performance.as_ref());
         self.clock.at(monotonic, wall)
+    }
+
+    pub(crate) fn performance(&self) -> Option<&Performance> {
+        self.performance.as_ref()
     }
 
     /// Feeds the session, if there is one.
@@ -167,10 +199,18 @@ impl Studio {
                 let changed = self.desk.microphone.ended(request);
                 self.follow_microphone(changed);
             }
-            Event::DevicesChanged => self.list_devices(),
-            Event::DevicesListed(devices) => put(self.view.devices, devices),
-            Event::MeterShown { peer, meter } => self.desk.meters.add(peer, meter),
-            Event::MeterTick => self.tick(),
+            Event::DevicesChanged => self.list_devices(true),
+            Event::DevicesListed { devices, changed } => self.devices_listed(devices, changed),
+            Event::MeterShown { peer, meter } => self.desk.meters.borrow_mut().add(peer, meter),
+            Event::ProgrammeMeterShown(meter) => {
+                self.desk.meters.borrow_mut().set_programme(meter);
+            }
+            Event::DeskLoaded(module) => self.install_desk(module.as_ref()),
+            Event::CheckOpened { number, result } => self.check_opened(number, result),
+            Event::CheckTick => self.check_tick(),
+            Event::CheckPlayed => self.check_played(),
+            Event::VisibilityChanged => self.follow_pace(),
+            Event::Tick => self.tick(),
             Event::AddressChanged => self.address_changed(),
             Event::Online => self.input(Input::Online),
             Event::NetworkChanged => self.input(Input::Mesh(mesh::Input::NetworkChanged)),
@@ -183,6 +223,10 @@ impl Studio {
         self.perform_all();
         if let Some(reason) = self.ended.take() {
             self.depart(reason);
+        }
+        if std::mem::take(&mut self.prompt) {
+            self.stale = true;
+            self.draw();
         }
         let due = self.running.as_ref().and_then(|r| r.session.poll_timeout());
         let now = self.now();
@@ -217,32 +261,70 @@ impl Studio {
     fn event(&mut self, event: session::Event) {
         match event {
             session::Event::SignallingChanged(state) => self.signalling_changed(state),
-            session::Event::Entered { room, me: _, role } => {
+            session::Event::Entered { room, me, role } => {
+                self.desk.meters.borrow_mut().set_own(me);
                 put(self.view.role, role);
+                if self.running.as_ref().is_some_and(|running| !running.entered) && role.may_mix() {
+                    self.desk.wanted = true;
+                }
                 put(self.view.caller_link, caller_link(&browser::origin(), room));
+                put(self.view.listen_link, listen_link(&browser::origin(), room));
                 self.entered(room);
                 self.stale = true;
             }
-            session::Event::SeatToken(token) => self.keep_token(token),
+            session::Event::SeatToken(token) => {
+                let now = self.now();
+                if let Some(running) = &mut self.running {
+                    running.engine.seated(now);
+                }
+                self.keep_token(token);
+            }
             session::Event::IceServers(ice) => {
                 if let Some(running) = &mut self.running {
                     running.ice = ice;
                 }
             }
-            session::Event::ParticipantChanged(_) => self.stale = true,
+            session::Event::ParticipantChanged(participant) => {
+                self.participant_changed(participant.peer_id);
+            }
+            session::Event::StripChanged { peer } => self.follow_strip(peer),
             session::Event::ParticipantLeft { peer, .. } => {
-                self.desk.meters.remove(peer);
+                self.desk.meters.borrow_mut().remove(peer);
+                self.desk.solos.remove(&peer);
+                if let Some(graph) = &mut self.desk.graph {
+                    graph.forget(peer);
+                }
                 self.stale = true;
             }
+            // The next tick draws it.
+            session::Event::EngineChanged => {}
+            session::Event::Recordings { recordings, token } => {
+                put(self.view.recordings, Some((recordings, token)));
+            }
             session::Event::Invite { role, token } => self.invited(role, &token.0),
-            session::Event::Refused { message, .. } => put(self.view.refusal, Some(message)),
+            session::Event::Refused { code, message } => {
+                put(self.view.refusal, Some(message));
+                // The list that is shown is no longer right.
+                if code == ErrorCode::RecordingNotFound {
+                    self.input(Input::Order(Order::ListRecordings));
+                }
+            }
             session::Event::Mesh(event) => self.mesh_event(event),
             session::Event::Ended(reason) => self.ended = Some(reason),
         }
     }
 
+    /// A mass join is drawn with the next tick; only the sound follows at once.
+    fn participant_changed(&mut self, peer: PeerId) {
+        let prompt = self.prompt;
+        self.follow_strip(peer);
+        self.prompt = prompt;
+        self.stale = true;
+    }
+
     fn mesh_event(&mut self, event: mesh::Event) {
         match event {
+            mesh::Event::RemoteTrackAdded { peer, .. } if !self.is_person(peer) => {}
             mesh::Event::RemoteTrackAdded { peer, pc } => {
                 let track = self.running.as_ref().and_then(|running| running.remote_track(pc));
                 if let (Some(track), Some(graph)) = (track, &mut self.desk.graph)
@@ -255,6 +337,12 @@ impl Studio {
             | mesh::Event::ConnectionFailed { .. }
             | mesh::Event::QualityChanged { .. } => self.stale = true,
         }
+    }
+
+    fn is_person(&self, peer: PeerId) -> bool {
+        let session = self.running.as_ref().map(|running| &running.session);
+        let seat = session.and_then(|s| s.participants().find(|seat| seat.peer_id == peer));
+        seat.is_none_or(|seat| seat.role.is_person())
     }
 
     fn signalling_changed(&self, state: SignallingState) {
@@ -300,47 +388,74 @@ impl Studio {
                 graph.measure_own(microphone.stream());
             }
             // Names of devices are known once one of them is open.
-            self.list_devices();
+            self.list_devices(false);
         }
         put(self.view.microphone, self.desk.microphone.state());
         put(self.view.muted, self.desk.microphone.is_muted());
         self.stale = true;
     }
 
-    fn list_devices(&self) {
-        crate::audio::list_devices(&self.sender, self.devices.as_ref());
-    }
-
-    /// Starts or ends looking at the levels.
+    /// Starts or ends drawing the room.
     pub(crate) fn tick_while(&mut self, inside: bool) {
         let sender = self.sender.clone();
         self.desk.ticker = inside.then(|| {
             Ticker::new(&self.window, TICK_MS, move || {
-                drop(sender.unbounded_send(Event::MeterTick));
+                drop(sender.unbounded_send(Event::Tick));
             })
         });
     }
 
+    /// Meters move as often as the page can bear, and not where nobody sees them.
+    fn follow_pace(&mut self) {
+        let now = self.now();
+        let pace = self.desk.timely.tick(now);
+        // A page that cannot keep up has to set up its connections first.
+        if pace == Pace::Full && std::mem::take(&mut self.desk.wanted) {
+            self.load_desk();
+        }
+        let seen = if self.document.hidden() { Pace::Off } else { pace };
+        if let Some(graph) = &mut self.desk.graph {
+            graph.set_pace(seen);
+        }
+    }
+
+    /// Moves the meters where the desk does not.
+    fn measure(&mut self) {
+        let me = self.running.as_ref().and_then(|running| running.session.me());
+        let Some(graph) = self.desk.graph.as_mut().filter(|graph| !graph.has_desk()) else {
+            return;
+        };
+        let mut meters = self.desk.meters.borrow_mut();
+        // A graph's own methods that move meters are not called here.
+        meters.look_at(|peer| graph.peak(Some(peer).filter(|peer| Some(*peer) != me)));
+    }
+
     fn tick(&mut self) {
         self.draw();
+        self.follow_pace();
         let desk = &mut self.desk;
         desk.ticks = desk.ticks.wrapping_add(1);
-        let Some(graph) = &mut desk.graph else { return };
+        let Some(graph) = &desk.graph else { return };
         desk.held = if graph.is_running() { 0 } else { desk.held.saturating_add(1) };
         let held = desk.held >= TICKS_UNTIL_HELD;
         put(self.view.sound, if held { Sound::Held } else { Sound::On });
         if self.document.hidden() {
             return;
         }
-        let me = self.running.as_ref().and_then(|running| running.session.me());
-        desk.meters.tick(|peer| graph.level(Some(peer).filter(|peer| Some(*peer) != me)));
-        if self.shows_details && desk.ticks.is_multiple_of(TICKS_PER_DETAILS) {
+        let renews = self.shows_details && desk.ticks.is_multiple_of(TICKS_PER_DETAILS);
+        self.measure();
+        if renews {
             self.draw_details();
         }
     }
 }
 
-fn listen(window: &Window, devices: Option<&MediaDevices>, sender: &Sender) -> Vec<Listener> {
+fn listen(
+    window: &Window,
+    document: &Document,
+    devices: Option<&MediaDevices>,
+    sender: &Sender,
+) -> Vec<Listener> {
     let on = |target: &EventTarget, kind, make: fn() -> Event| {
         let sender = sender.clone();
         Listener::new(target, kind, move |_: web_sys::Event| {
@@ -351,6 +466,7 @@ fn listen(window: &Window, devices: Option<&MediaDevices>, sender: &Sender) -> V
         on(window, "popstate", || Event::AddressChanged),
         on(window, "hashchange", || Event::AddressChanged),
         on(window, "online", || Event::Online),
+        on(document, "visibilitychange", || Event::VisibilityChanged),
     ];
     listeners.extend(devices.map(|devices| on(devices, "devicechange", || Event::DevicesChanged)));
     let connection = browser::navigator(window).connection();

@@ -57,6 +57,11 @@ pub(crate) fn caller_link(origin: &str, room: RoomId) -> String {
     format!("{origin}{}", room_path(room))
 }
 
+/// Returns the page for listeners.
+pub(crate) fn listen_link(origin: &str, room: RoomId) -> String {
+    format!("{origin}/listen/{room}")
+}
+
 /// Returns the link that carries an invitation.
 pub(crate) fn invite_link(origin: &str, room: RoomId, token: &str) -> String {
     format!("{origin}{}?invite={token}", room_path(room))

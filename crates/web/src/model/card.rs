@@ -1,7 +1,7 @@
 //! One card of the room: what is shown of a participant, and in which order.
 
 use openstudio_session::mesh::{ConnectionState, LinkSnapshot, Trouble};
-use openstudio_session::wire::Participant;
+use openstudio_session::wire::{Participant, Strip};
 use openstudio_units::{PeerId, Role};
 
 /// How many colours there are to tell participants apart.
@@ -96,16 +96,34 @@ pub(crate) enum MicrophoneMark {
     Live,
     /// Its owner muted it.
     Muted,
+    /// A host muted it.
+    Held,
+    /// Its owner coughs.
+    Coughing,
     /// There is none.
     Absent,
 }
 
 impl MicrophoneMark {
+    fn of(participant: &Participant) -> Self {
+        if !participant.microphone {
+            Self::Absent
+        } else if participant.strip.muted {
+            Self::Held
+        } else if participant.muted {
+            Self::Muted
+        } else {
+            Self::Live
+        }
+    }
+
     /// Returns the words on the card, if there are any.
     pub(crate) fn label(self) -> Option<&'static str> {
         match self {
             Self::Live => None,
             Self::Muted => Some("Muted"),
+            Self::Held => Some("Muted by a host"),
+            Self::Coughing => Some("Cough"),
             Self::Absent => Some("No microphone"),
         }
     }
@@ -134,6 +152,10 @@ pub(crate) struct Card {
     pub(crate) signalling_away: bool,
     /// Their microphone.
     pub(crate) microphone: MicrophoneMark,
+    /// How the desk treats them.
+    pub(crate) strip: Strip,
+    /// Whether this person hears them alone.
+    pub(crate) solo: bool,
 }
 
 impl Card {
@@ -155,13 +177,32 @@ impl Card {
             status,
             reason,
             signalling_away: status == Some(Status::Connected) && !participant.present,
-            microphone: match (participant.microphone, participant.muted) {
-                (false, _) => MicrophoneMark::Absent,
-                (true, true) => MicrophoneMark::Muted,
-                (true, false) => MicrophoneMark::Live,
-            },
+            microphone: MicrophoneMark::of(participant),
+            strip: participant.strip,
+            solo: false,
         }
     }
+}
+
+impl Card {
+    /// Returns whether the audience hears this participant when they speak.
+    pub(crate) fn is_on_air(&self) -> bool {
+        self.strip.on_air
+            && matches!(self.microphone, MicrophoneMark::Live | MicrophoneMark::Coughing)
+            && matches!(self.status, None | Some(Status::Connected))
+    }
+
+    /// Returns whether *Mute NAME* is pressed: by oneself for oneself, by a host for others.
+    pub(crate) fn shows_muted(&self) -> bool {
+        self.strip.muted || (self.me && self.microphone == MicrophoneMark::Muted)
+    }
+}
+
+/// Returns who is shown: the studio's engine is no person, has no card, no strip and no key.
+pub(crate) fn people<'a>(
+    participants: impl Iterator<Item = &'a Participant>,
+) -> impl Iterator<Item = &'a Participant> {
+    participants.filter(|participant| participant.role.is_person())
 }
 
 /// Puts into words what changed in the room, for those who cannot see it; none if it is
@@ -188,8 +229,30 @@ pub(crate) fn announcement(before: &[Card], after: &[Card]) -> Option<String> {
             };
             Some(format!("{}: {told}.", card.name))
         }));
+        words.extend(strip_news(&old, card));
     }
     (!words.is_empty()).then(|| words.join(" "))
+}
+
+fn strip_news(before: &Card, after: &Card) -> Option<String> {
+    let name = &after.name;
+    if before.strip.muted != after.strip.muted {
+        let told = if after.strip.muted { "muted by a host" } else { "no longer muted by a host" };
+        return Some(format!("{name}: {told}."));
+    }
+    (before.strip.on_air != after.strip.on_air).then(|| {
+        let told = if after.strip.on_air { "on air" } else { "off air" };
+        format!("{name}: {told}.")
+    })
+}
+
+/// Says how many are in the programme, for the light above it.
+pub(crate) fn voices_words(cards: &[Card]) -> Option<String> {
+    match cards.iter().filter(|card| card.is_on_air()).count() {
+        0 => None,
+        1 => Some("1 voice".to_owned()),
+        voices => Some(format!("{voices} voices")),
+    }
 }
 
 /// Puts cards in order: hosts, then the technical side, then callers; each by id, so
@@ -212,6 +275,7 @@ pub(crate) fn role_label(role: Role) -> &'static str {
         Role::Host => "Host",
         Role::Ops => "Operator",
         Role::Caller => "Caller",
+        Role::Engine => "Studio",
     }
 }
 
@@ -228,7 +292,7 @@ fn initials(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use openstudio_session::wire::DisplayName;
+    use openstudio_session::wire::{DisplayName, Strip};
     use openstudio_units::Incarnation;
 
     fn participant(last: u8, role: Role) -> Participant {
@@ -240,6 +304,7 @@ mod tests {
             present: true,
             muted: false,
             microphone: true,
+            strip: Strip::default(),
         }
     }
 
@@ -284,6 +349,38 @@ mod tests {
     }
 
     #[test]
+    fn what_a_host_does_to_a_strip_is_told() {
+        use openstudio_session::wire::StripChange;
+        let card = |strip| Card { strip, ..Card::new(&participant(1, Role::Caller), None) };
+        let plain = card(Strip::default());
+        let muted = card(Strip::default().changed(StripChange::muted(true)));
+        let off = card(Strip::default().changed(StripChange::on_air(false)));
+        let words = |before: &Card, after: &Card| {
+            announcement(std::slice::from_ref(before), std::slice::from_ref(after))
+        };
+        assert_eq!(words(&plain, &muted).as_deref(), Some("Ada Lovelace: muted by a host."));
+        assert_eq!(words(&plain, &off).as_deref(), Some("Ada Lovelace: off air."));
+        assert_eq!(words(&plain, &plain), None);
+        assert!(plain.is_on_air() && !off.is_on_air());
+        assert!(muted.shows_muted() && !plain.shows_muted());
+        assert_eq!(voices_words(&[plain.clone(), plain.clone()]).as_deref(), Some("2 voices"));
+        assert_eq!(voices_words(&[off]), None);
+    }
+
+    #[test]
+    fn whoever_is_muted_is_told_by_whom() {
+        use openstudio_session::wire::StripChange;
+        let strip = Strip::default().changed(StripChange::muted(true));
+        let both = Participant { muted: true, strip, ..participant(1, Role::Caller) };
+        let mark = |p: &Participant| Card::new(p, None).microphone.label();
+        assert_eq!(mark(&both), Some("Muted by a host"));
+        let own = Participant { muted: true, ..participant(1, Role::Caller) };
+        assert_eq!(mark(&own), Some("Muted"));
+        let absent = Participant { microphone: false, ..both };
+        assert_eq!(mark(&absent), Some("No microphone"));
+    }
+
+    #[test]
     fn hosts_come_first_and_nobody_moves() {
         let mut cards: Vec<Card> =
             [(3, Role::Caller), (9, Role::Host), (2, Role::Caller), (4, Role::Host)]
@@ -292,6 +389,18 @@ mod tests {
         sort(&mut cards);
         let order: Vec<u8> = cards.iter().map(|card| card.peer.as_bytes()[15]).collect();
         assert_eq!(order, [4, 9, 2, 3]);
+    }
+
+    #[test]
+    fn the_engine_is_nobody() {
+        let all = [
+            participant(1, Role::Engine),
+            participant(2, Role::Caller),
+            participant(3, Role::Host),
+            participant(4, Role::Ops),
+        ];
+        let shown: Vec<Role> = people(all.iter()).map(|person| person.role).collect();
+        assert_eq!(shown, [Role::Caller, Role::Host, Role::Ops]);
     }
 
     #[test]

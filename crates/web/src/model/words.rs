@@ -91,7 +91,7 @@ impl Notice {
 fn refused(code: ErrorCode, message: &str) -> Notice {
     let warn = |text: &str, remedy| Notice::new(Tone::Warning, text, remedy);
     match code {
-        ErrorCode::RoomNotFound => warn(
+        ErrorCode::RoomNotFound | ErrorCode::RoomNotBack => warn(
             "This session does not exist, or it has ended. Ask for a new link, or start a session of your own.",
             Some(Remedy::StartAnew),
         ),
@@ -126,6 +126,8 @@ fn refused(code: ErrorCode, message: &str) -> Notice {
         | ErrorCode::MissingField
         | ErrorCode::InvalidField
         | ErrorCode::NotText
+        | ErrorCode::NoEngine
+        | ErrorCode::RecordingNotFound
         | ErrorCode::NotRegistered
         | ErrorCode::NotInRoom
         | ErrorCode::ForgedSender
@@ -158,6 +160,9 @@ pub(crate) const RECONNECTING: &str = "to the studio server. The conversation go
 /// While the browser does not let the page be heard.
 pub(crate) const SOUND_HELD: &str = "Your browser holds the sound back.";
 
+/// For a page whose sound does without the desk.
+pub(crate) const DESK_MISSING: &str = "This browser plays the voices without the desk: the programme and all levels are missing here. Everybody hears everything as it is set.";
+
 /// For a browser without Web Audio.
 pub(crate) const SOUND_IMPOSSIBLE: &str =
     "This browser cannot play the session's sound. Use a current Chromium, Firefox or Safari.";
@@ -187,6 +192,22 @@ pub(crate) enum MicrophoneState {
 }
 
 impl MicrophoneState {
+    /// Returns why there is nothing to check.
+    pub(crate) fn check_sentence(self) -> &'static str {
+        match self {
+            Self::Refused => {
+                "This page may not use your microphone. Allow it in the address bar, at the icon left of the address. You can join without one, too."
+            }
+            Self::NotFound => "No microphone was found. You can join without one, too.",
+            Self::Insecure => {
+                "Browsers give a microphone to pages with https:// alone. Ask the station for its secure address."
+            }
+            Self::Busy | Self::Lost | Self::Idle | Self::Asking | Self::Live => {
+                "The microphone could not be opened. Another program may be using it."
+            }
+        }
+    }
+
     /// Returns what happened and what to do; none while there is nothing to say.
     pub(crate) fn sentence(self) -> Option<&'static str> {
         match self {

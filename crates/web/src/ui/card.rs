@@ -7,6 +7,7 @@ use crate::driver::{Event, Wish};
 use crate::model::card::{Card, MicrophoneMark, Status, role_label};
 use crate::ui::Wishes;
 use crate::ui::icons::{Icon, Picture};
+use crate::ui::strip::{StripControls, StripMarks};
 use crate::view::View;
 
 /// One participant's card. `first` is what it shows at first; the rest comes by signals.
@@ -37,6 +38,9 @@ pub(crate) fn ParticipantCard(first: Card, view: View, wishes: Wishes) -> impl I
             </div>
             <Connection card wishes/>
             <Meter name peer wishes/>
+            <Show when=move || view.role.get().may_mix() fallback=move || view! { <StripMarks card/> }>
+                <StripControls card view wishes/>
+            </Show>
         </li>
     }
 }
@@ -88,6 +92,7 @@ fn Meter(name: Memo<String>, peer: openstudio_units::PeerId, wishes: Wishes) -> 
             aria-valuenow="0"
         >
             <div class="meter-cover"></div>
+            <div class="meter-mark"></div>
         </div>
     }
 }

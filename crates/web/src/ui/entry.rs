@@ -11,6 +11,7 @@ use crate::model::card::role_label;
 use crate::model::words::{self, Notice, Remedy};
 use crate::model::{name, token};
 use crate::ui::Wishes;
+use crate::ui::check::SoundCheck;
 use crate::ui::notices::NoticeBox;
 use crate::ui::theme::ThemeButton;
 use crate::view::{Entering, View};
@@ -43,6 +44,7 @@ pub(crate) fn Entry(view: View, wishes: Wishes) -> impl IntoView {
                     </Show>
                     <NameForm view wishes/>
                     <Progress view wishes/>
+                    <SoundCheck view wishes/>
                 </section>
             </main>
         </div>

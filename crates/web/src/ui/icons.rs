@@ -19,6 +19,8 @@ pub(crate) enum Picture {
     Sound,
     /// Half a disc: light and dark.
     Theme,
+    /// A keyboard.
+    Keys,
 }
 
 impl Picture {
@@ -36,6 +38,9 @@ impl Picture {
             Self::Leave => "M14 4H6a1 1 0 0 0-1 1v14a1 1 0 0 0 1 1h8M10 12h10M16 8l4 4-4 4",
             Self::Stop => "M6 6h12v12H6Z",
             Self::Sound => "M4 10v4h3l5 4V6l-5 4ZM16 9a4 4 0 0 1 0 6M18.5 6.5a8 8 0 0 1 0 11",
+            Self::Keys => {
+                "M4 7h16a1 1 0 0 1 1 1v8a1 1 0 0 1-1 1H4a1 1 0 0 1-1-1V8a1 1 0 0 1 1-1ZM7 10.5h.01M10.3 10.5h.01M13.6 10.5h.01M17 10.5h.01M8 13.8h8"
+            }
             Self::Theme => "M12 3a9 9 0 1 0 0 18ZM12 3a9 9 0 0 1 0 18",
         }
     }
