@@ -1,7 +1,7 @@
 //! Benchmarks: which program measures what. The measuring is in `e2e/bench`
-//! (browsers) and `crates/e2e` (the signalling relay).
+//! (browsers), `crates/e2e` (the signalling relay, the engine) and `crates/mix` (the desk).
 
-use crate::{browsers, run, shell};
+use crate::{browsers, host, run, shell};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
@@ -28,21 +28,43 @@ enum What {
     Load,
     /// Messages a second through the signalling relay
     Relay,
+    /// What the engine costs with eleven voices, and with a thousand listeners
+    Engine,
+    /// Time that the mixing desk takes for 20 ms of sound, natively
+    Mix,
 }
 
 /// Measures.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    if options.what == What::Relay {
-        let mut cargo = shell::cargo();
-        cargo.args(["build", "--locked", "--release", "--package", "openstudio"]);
-        cargo.args(["--package", "openstudio-e2e"]);
-        shell::run(&mut cargo)?;
-        let folder = shell::target_dir().join("release");
-        let mut bench = shell::command(folder.join("relay_bench"));
-        bench.env("OPENSTUDIO_BIN", folder.join("openstudio"));
-        bench.args(options.json.then_some("--json"));
-        return shell::run(&mut bench);
+    match options.what {
+        What::Relay => of_the_server("relay_bench", options),
+        What::Engine => of_the_server("engine_bench", options),
+        What::Mix => mix(options),
+        What::Join | What::Load => in_browsers(options),
     }
+}
+
+/// Runs a program of `crates/e2e` against the real server.
+fn of_the_server(program: &str, options: &Options) -> Result<()> {
+    host::ensure_build()?;
+    let mut cargo = shell::cargo();
+    cargo.args(["build", "--locked", "--release", "--package", "openstudio"]);
+    cargo.args(["--package", "openstudio-e2e"]);
+    shell::run(&mut cargo)?;
+    let folder = shell::target_dir().join("release");
+    let mut bench = shell::command(folder.join(program));
+    bench.env("OPENSTUDIO_BIN", folder.join("openstudio"));
+    shell::run(bench.args(options.json.then_some("--json")))
+}
+
+fn mix(options: &Options) -> Result<()> {
+    let mut cargo = shell::cargo();
+    cargo.args(["run", "--locked", "--release", "--quiet", "--package", "openstudio-mix"]);
+    cargo.args(["--example", "bench"]);
+    shell::run(cargo.args(options.json.then_some(["--", "--json"]).into_iter().flatten()))
+}
+
+fn in_browsers(options: &Options) -> Result<()> {
     browsers::ensure(false)?;
     let binary = run::build()?;
     let mut node = shell::command("node");

@@ -1,4 +1,5 @@
-//! What the browser tests need: Chromium, Node and the packages of `e2e/`;
+//! What the browser tests need: Chromium, Node, the packages of `e2e/` and FFmpeg, which measures
+//! loudness a second time;
 //! with `--firefox` also Firefox and a sound server for it (without one its
 //! audio never starts).
 
@@ -7,11 +8,13 @@ use crate::shell;
 use anyhow::{Result, bail};
 
 const NODE_MINIMUM: u32 = 20;
-const CHROMIUM: [Need; 4] = [
+const CHROMIUM: [Need; 6] = [
     Need { program: "chromium", package: "chromium" },
     Need { program: "node", package: "nodejs" },
     Need { program: "npm", package: "npm" },
     Need { program: "ip", package: "iproute2" },
+    Need { program: "ffmpeg", package: "ffmpeg" },
+    Need { program: "icecast2", package: "icecast2" },
 ];
 const FIREFOX: [Need; 2] = [
     Need { program: "firefox-esr", package: "firefox-esr" },

@@ -5,7 +5,7 @@
 //! `crates/web/index.html` is the template; `{{name}}` in it (or in a text
 //! asset) stands for the hashed name of the asset `name`. Besides the files of
 //! `crates/web/assets` there are `app.js` and `app.wasm`, made by wasm-bindgen,
-//! and `boot.js`, made here: the module that starts the client, since the
+//! `desk.wasm`, the module of the audio thread, and `boot.js`, made here: the module that starts the client, since the
 //! page's security policy allows no script inside it.
 
 use crate::shell;
@@ -26,10 +26,12 @@ pub(crate) fn dist() -> PathBuf {
 }
 
 /// Identifies everything that goes into the page.
-pub(crate) fn stamp(wasm: &[u8], profile: Profile) -> Result<String> {
+pub(crate) fn stamp(modules: &[&Path], profile: Profile) -> Result<String> {
     let mut hash = Sha256::new();
     hash.update(format!("{profile:?} 2\n"));
-    hash.update(wasm);
+    for module in modules {
+        hash.update(std::fs::read(module).with_context(|| format!("no {}", module.display()))?);
+    }
     let own = std::env::current_exe().and_then(std::fs::metadata).and_then(|m| m.modified());
     hash.update(format!("{own:?}"));
     let web = shell::root().join("crates/web");
@@ -82,6 +84,7 @@ impl Bundle {
             self.add(&name, content.as_bytes())?;
         }
         self.add("app.wasm", &std::fs::read(client.folder.join("app_bg.wasm"))?)?;
+        self.add("desk.wasm", &std::fs::read(&client.desk)?)?;
         let glue = self.add_snippets(client)?;
         self.add("app.js", glue.as_bytes())?;
         let boot = self.fill_in("boot.js", include_str!("boot.js"))?;

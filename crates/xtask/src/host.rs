@@ -1,4 +1,4 @@
-//! Programs that tests need on this machine: installed where that is possible
+//! Programs that builds and tests need on this machine: installed where that is possible
 //! without asking, named with the exact command where it is not.
 
 use crate::shell;
@@ -12,6 +12,13 @@ pub(crate) struct Need {
     pub(crate) package: &'static str,
 }
 
+/// What the sources that are not Rust are built with: libopus comes as C.
+const BUILD: [Need; 3] = [
+    Need { program: "cc", package: "gcc" },
+    Need { program: "cmake", package: "cmake" },
+    Need { program: "make", package: "make" },
+];
+
 impl Need {
     fn is_met(&self) -> bool {
         shell::find_program(self.program).is_some()
@@ -19,6 +26,11 @@ impl Need {
                 .iter()
                 .any(|folder| PathBuf::from(folder).join(self.program).is_file())
     }
+}
+
+/// Makes sure that the server can be built.
+pub(crate) fn ensure_build() -> Result<()> {
+    ensure(&BUILD)
 }
 
 /// Makes sure that all programs are there.
@@ -29,7 +41,7 @@ pub(crate) fn ensure(needs: &[Need]) -> Result<()> {
     }
     let by_hand = format!("apt-get install --no-install-recommends {}", missing.join(" "));
     if shell::find_program("apt-get").is_none() || !is_root()? {
-        bail!("tests need more programs. On Debian:\n    {by_hand}\n(as root)");
+        bail!("more programs are needed. On Debian:\n    {by_hand}\n(as root)");
     }
     shell::step(&by_hand, || {
         shell::run(shell::command("apt-get").args(["update", "-qq"]))?;

@@ -9,6 +9,7 @@ mod bench;
 mod browsers;
 mod bundle;
 mod e2e;
+mod fuzz;
 mod host;
 mod run;
 mod shell;
@@ -16,6 +17,8 @@ mod summary;
 mod test;
 mod tidy;
 mod toolchain;
+mod verify;
+mod wasm;
 mod wasm_tests;
 mod web;
 
@@ -61,6 +64,12 @@ enum Task {
     E2e(e2e::Options),
     /// Measure; see docs/performance.md
     Bench(bench::Options),
+    /// Feed the cores with made-up input for a while; needs a nightly compiler
+    Fuzz(fuzz::Options),
+    /// Search for rooms that break: the simulator and the pair model, for minutes
+    Verify,
+    /// Change the code in small ways and see which changes no test notices
+    Mutants(verify::MutantOptions),
     /// Check the rules of the house that no compiler knows
     Tidy,
     /// What cargo starts for a test binary built as WebAssembly
@@ -87,6 +96,9 @@ fn dispatch(task: Task) -> Result<ExitCode> {
         Task::TestWasm { filter } => return wasm_tests::run_alone(filter.as_deref()),
         Task::E2e(options) => return e2e::run_alone(&options),
         Task::Bench(options) => bench::run(&options)?,
+        Task::Fuzz(options) => return fuzz::run(&options),
+        Task::Verify => verify::run()?,
+        Task::Mutants(options) => return verify::mutants(&options),
         Task::Tidy => return tidy::run_alone(),
         Task::WasmTestRunner { wasm, filter } => wasm_tests::runner(&wasm, &filter)?,
     }

@@ -1,6 +1,6 @@
 //! Building the whole, and starting it.
 
-use crate::{browsers, shell, web};
+use crate::{browsers, host, shell, web};
 use anyhow::{Context, Result};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -29,6 +29,7 @@ pub(crate) fn build() -> Result<PathBuf> {
 
 /// Builds the server around whatever is in `dist/web`.
 pub(crate) fn binary(release: bool) -> Result<PathBuf> {
+    host::ensure_build()?;
     shell::step("server", || {
         let mut cargo = shell::cargo();
         cargo.args(["build", "--locked", "--package", "openstudio"]);

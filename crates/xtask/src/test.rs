@@ -5,7 +5,7 @@
 
 use crate::summary::Counts;
 use crate::toolchain::Toolchain;
-use crate::{browsers, e2e, shell, tidy, toolchain, wasm_tests};
+use crate::{browsers, e2e, host, shell, tidy, toolchain, wasm_tests};
 use anyhow::Result;
 use clap::Args;
 use std::path::Path;
@@ -25,6 +25,7 @@ pub(crate) struct Options {
 /// Runs everything that the options ask for.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let filter = options.browser.filter.as_deref();
+    host::ensure_build()?;
     if !options.no_browser {
         browsers::ensure(options.browser.firefox)?;
     }
@@ -127,8 +128,50 @@ fn rust_tests(filter: Option<&str>, binary: Option<&Path>) -> Result<Counts> {
     counted(cargo.args(filter))
 }
 
+/// Runs the examples in the documentation of the crates that have some: to look for them in the
+/// others would compile each of those once more.
 fn doc_tests() -> Result<Counts> {
-    counted(shell::cargo().args(["test", "--locked", "--workspace", "--doc", "--quiet"]))
+    let mut cargo = shell::cargo();
+    cargo.args(["test", "--locked", "--doc", "--quiet"]);
+    let mut any = false;
+    for entry in std::fs::read_dir(shell::root().join("crates"))? {
+        let entry = entry?;
+        let (name, folder) = (entry.file_name(), entry.path().join("src"));
+        // Programs have no such documentation.
+        if folder.join("lib.rs").is_file() && has_examples(&folder)? {
+            cargo.arg("--package").arg(format!("openstudio-{}", name.display()));
+            any = true;
+        }
+    }
+    if any { counted(&mut cargo) } else { Ok(Counts::default()) }
+}
+
+/// Returns whether some documentation below a folder has an example that can be run.
+fn has_examples(folder: &Path) -> Result<bool> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let found = if path.is_dir() {
+            has_examples(&path)?
+        } else {
+            path.extension().is_some_and(|extension| extension == "rs")
+                && has_example(&std::fs::read_to_string(&path)?)
+        };
+        if found {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn has_example(text: &str) -> bool {
+    let mut inside = false;
+    text.lines()
+        .filter_map(|line| line.trim_start().strip_prefix("///").or(line.strip_prefix("//!")))
+        .filter_map(|line| line.trim_start().strip_prefix("```"))
+        .any(|kind| {
+            inside = !inside;
+            inside && !["text", "ignore", "json", "toml"].iter().any(|other| kind.contains(other))
+        })
 }
 
 fn counted(command: &mut Command) -> Result<Counts> {
@@ -140,4 +183,16 @@ fn counted(command: &mut Command) -> Result<Counts> {
 fn document(mut cargo: Command) -> Result<Counts> {
     cargo.args(["--no-deps", "--document-private-items", "--quiet"]);
     check(cargo.env("RUSTDOCFLAGS", "-Dwarnings"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn examples_are_told_from_pictures() {
+        assert!(has_example("/// ```\n/// let x = 1;\n/// ```\n"));
+        assert!(has_example("//! ```text\n//! a\n//! ```\n    /// ```no_run\n    /// ```\n"));
+        assert!(!has_example("//! ```text\n//! a\n//! ```\n//! ```text\n//! ```\n"));
+    }
 }

@@ -12,8 +12,13 @@ use std::path::Path;
 use std::process::ExitCode;
 use wasm_bindgen_cli_support::Bindgen;
 
-const CRATES: [&str; 4] =
-    ["openstudio-units", "openstudio-wire", "openstudio-mesh", "openstudio-session"];
+const CRATES: [&str; 5] = [
+    "openstudio-units",
+    "openstudio-wire",
+    "openstudio-mesh",
+    "openstudio-session",
+    "openstudio-mix",
+];
 
 /// What the exports of tests begin with.
 const EXPORT: &[u8] = b"__wbgt_";

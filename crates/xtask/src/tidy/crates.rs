@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Crates that hold decisions only: no runtime, socket, file, thread or clock.
-pub(crate) const CORE: [&str; 5] = ["units", "wire", "mesh", "session", "room"];
+pub(crate) const CORE: [&str; 6] = ["units", "wire", "mesh", "session", "room", "mix"];
 
 /// What core crates may use from outside. None of these performs anything.
-const CORE_MAY_USE: [&str; 7] =
-    ["rand_chacha", "rand_core", "serde", "serde_json", "thiserror", "tracing", "uuid"];
+const CORE_MAY_USE: [&str; 8] =
+    ["ebur128", "rand_chacha", "rand_core", "serde", "serde_json", "thiserror", "tracing", "uuid"];
 
 /// A crate of the workspace: what it is named, and what it depends on.
 struct Member {
