@@ -4,7 +4,8 @@
 // - join: ms from pressing Join on seven pages at once (an eighth is in the
 //   room) until the last of the 56 directions is audible in what is played;
 //   `--peers` takes another number of pages;
-// - cpu: cores per participant over 10 s in a room of four, analysers paused;
+// - cpu: cores per participant over 10 s in a room of four whose tones swell, so that
+//   meters move, analysers paused;
 // - memory: MiB (PSS) of the renderers per page in that room.
 
 import { parseArgs } from 'node:util';
@@ -60,7 +61,7 @@ const measureJoin = (pages) => withBrowser(async (browser) => {
 });
 
 const measureSteady = (pages) => withBrowser(async (browser) => {
-  const members = await pages.start(browser, STEADY);
+  const members = await pages.start(browser, STEADY, { swell: true });
   await pressAll(members);
   await everyoneHearsEveryone(members, { timeout: 60_000 });
   await Promise.all(members.map(({ page }) => page.evaluate(() => window.__e2e.pause(true))));

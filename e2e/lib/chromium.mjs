@@ -32,16 +32,20 @@ export function launch({ executablePath = chromiumPath(), args = [] } = {}) {
 
 // The page scripts as one text, to be run before the page's own.
 export async function pageScript(options) {
-  const files = ['microphone.js', 'connections.js', 'playout.js', 'recorder.js'];
+  const files = ['microphone.js', 'connections.js', 'playout.js', 'recorder.js', 'desk.js'];
+  if (options.signalling) files.push('signalling.js');
   const sources = await Promise.all(files.map((file) => readFile(new URL(file, PAGE), 'utf8')));
   return `window.__e2e = { options: ${JSON.stringify(options)} };\n${sources.join('\n')}`;
 }
 
-export const workletSource = () => readFile(new URL('recorder-worklet.js', PAGE), 'utf8');
+export const workletSource = (file = 'recorder-worklet.js') => readFile(new URL(file, PAGE), 'utf8');
 
-// A fresh context and page. `errors` collects everything a person would see
+// A fresh context and page; `source` has the other options of page/microphone.js. `errors` collects everything a person would see
 // red in the console.
-export async function openPage(browser, { tone, microphone = 'granted', recording = false, ...context }) {
+export async function openPage(
+  browser,
+  { tone, source = {}, microphone = 'granted', recording = false, signalling = false, ...context },
+) {
   const permissions = microphone === 'refused' ? [] : ['microphone'];
   const own = await browser.newContext({
     viewport: { width: 1280, height: 800 },
@@ -49,7 +53,7 @@ export async function openPage(browser, { tone, microphone = 'granted', recordin
     permissions: [...permissions, 'clipboard-read', 'clipboard-write'],
     ...context,
   });
-  await own.addInitScript({ content: await pageScript({ tone, microphone }) });
+  await own.addInitScript({ content: await pageScript({ tone, microphone, signalling, ...source }) });
   const page = await own.newPage();
   return { context: own, page, errors: collectErrors(page) };
 }

@@ -4,9 +4,8 @@
 import { existsSync } from 'node:fs';
 import puppeteer from 'puppeteer-core';
 import { pageScript } from './chromium.mjs';
-import { NAMES } from './participant.mjs';
 import { until } from './poll.mjs';
-import { toneOf } from './tones.mjs';
+import { NAMES, toneOf } from './tones.mjs';
 
 const CANDIDATES = ['/usr/bin/firefox-esr', '/usr/bin/firefox'];
 const PREFERENCES = {

@@ -9,10 +9,11 @@ export async function hearing(page, tones, own) {
   return { ...judge(heard, tones, own), ...heard };
 }
 
-// Waits until each of `members` ({ name, page, tone }) hears exactly the tones
-// of all others: returns after a look at which everything was right.
-export async function everyoneHearsEveryone(members, { timeout = 30_000 } = {}) {
-  const tones = members.map(({ tone }) => tone);
+// Waits until each of `members` ({ name, page, tone }) hears exactly the tones of
+// all others and of `natives`, who are heard but have no page: returns after a look
+// at which everything was right.
+export async function everyoneHearsEveryone(members, { timeout = 30_000, natives = [] } = {}) {
+  const tones = [...members, ...natives].map(({ tone }) => tone);
   let latest = [];
   const right = async () => {
     latest = await Promise.all(members.map(({ page, tone }) => hearing(page, tones, tone)));

@@ -4,11 +4,8 @@
 import { openPage, workletSource } from './chromium.mjs';
 import { hearing } from './hearing.mjs';
 import { until } from './poll.mjs';
-import { longestGap, toneOf } from './tones.mjs';
+import { NAMES, longestGap, toneOf } from './tones.mjs';
 
-export const NAMES = [
-  'Ada', 'Boris', 'Cleo', 'Dorian', 'Esme', 'Felix', 'Greta', 'Hugo', 'Iris', 'Jonas', 'Kira', 'Lorenz',
-];
 const STATES = ['Connected', 'Connecting…', 'Waiting…', 'Reconnecting…', 'Disconnected', 'Failed'];
 
 export class Participant {

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { Participant } from './participant.mjs';
 import { everyoneHearsEveryone, watchAll } from './hearing.mjs';
+import { Natives } from './natives.mjs';
 
 // Gaps up to this long are within what packet concealment and a loaded machine
 // do; a mesh that drops a link is silent for seconds.
@@ -30,6 +31,9 @@ export async function gather(
   return { link, links, pressed };
 }
 
+// The id of the room that a link leads to.
+export const roomOf = (link) => new URL(link).hash.slice(1).split('?')[0];
+
 export const hearAll = (people, options) => everyoneHearsEveryone(people, options);
 
 // Nothing red on any console, but for what `expected` matches.
@@ -48,6 +52,13 @@ export async function assertNoGaps(listeners, others) {
   ).flat();
   assert.deepEqual(gaps.filter(({ ms }) => ms > GAP_MS), [], 'gaps in what is played');
   return Math.max(...gaps.map(({ ms }) => ms));
+}
+
+// Starts `count` native callers in the room of `link`, whose tones follow those of `people`;
+// they are in `room.natives`, and stopped at the end.
+export function callNatives(room, link, count) {
+  room.natives = new Natives(link, { count, first: room.people.length });
+  return room.natives;
 }
 
 export const closeAll = (people) => Promise.allSettled(people.map((person) => person.close()));

@@ -1,6 +1,7 @@
 // What the test files share: one browser and one server for a file, and a
 // screenshot of every page when a test fails.
 
+import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { mkdir } from 'node:fs/promises';
 import { launch } from './chromium.mjs';
@@ -27,14 +28,16 @@ export function suite(declare, { launchOptions, studioOptions } = {}) {
   declare((name, body, options = {}) =>
     test(name, { timeout: LIMIT_MS, ...options }, async (t) => {
       const people = [];
+      const room = { ...shared, people, t };
       try {
-        await body({ ...shared, people, t });
+        await body(room);
       } catch (error) {
         await photographAll(name, people);
         if (shared.studio?.log) console.log(shared.studio.log.split('\n').slice(-15).join('\n'));
         throw error;
       } finally {
         await closeAll(people);
+        await room.natives?.stop();
       }
     }));
 }
@@ -47,15 +50,22 @@ async function photographAll(name, people) {
   );
 }
 
-// Pictures of a state at both widths, dark and light.
+// Pictures of a state at both widths, dark and light, as high as the page is: nothing lies
+// behind the bar at the bottom. Nothing may stand out at the side.
 export async function photograph(person, state) {
   const { page } = person;
   const size = page.viewportSize();
   for (const width of [1280, 375]) {
     await page.setViewportSize({ width, height: 800 });
+    const { wide, high } = await page.evaluate(() => {
+      const { scrollWidth, scrollHeight } = document.documentElement;
+      return { wide: scrollWidth, high: scrollHeight };
+    });
+    assert.ok(wide <= width, `${state} is ${wide} pixels wide where there are ${width}`);
+    await page.setViewportSize({ width, height: Math.max(800, high) });
     for (const colorScheme of ['dark', 'light']) {
       await page.emulateMedia({ colorScheme });
-      await page.screenshot({ path: `${RESULTS}${state}-${width}-${colorScheme}.png`, fullPage: true });
+      await page.screenshot({ path: `${RESULTS}${state}-${width}-${colorScheme}.png` });
     }
   }
   await page.emulateMedia({ colorScheme: null });

@@ -8,6 +8,10 @@ const WINDOW_MS = 10;
 // 600 Hz and up, 350 Hz apart: no tone is a harmonic of another within twelve.
 export const toneOf = (index) => 600 + 350 * index;
 
+// What they are called, by the same index.
+export const NAMES = [
+  'Ada', 'Boris', 'Cleo', 'Dorian', 'Esme', 'Felix', 'Greta', 'Hugo', 'Iris', 'Jonas', 'Kira', 'Lorenz',
+];
 // Which of `tones` are heard, and whether `own` is absent from the mix.
 export function judge({ levels, noise }, tones, own) {
   const level = new Map(tones.map((tone, i) => [tone, levels[i]]));

@@ -19,7 +19,13 @@
 
   const Native = window.RTCPeerConnection;
   const Counted = function RTCPeerConnection(...args) {
-    const connection = new Native(...args);
+    let connection;
+    try {
+      connection = new Native(...args);
+    } catch (error) {
+      counts.rejected += 1;
+      throw error;
+    }
     counts.connections += 1;
     e2e.connections.add(connection);
     return connection;

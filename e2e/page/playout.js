@@ -56,8 +56,11 @@
     for (const [element, tapped] of elements) {
       const stream = element.srcObject;
       const audible = stream && !element.muted && !element.paused && element.volume > 0;
+      // Nothing here may keep alive what the page has done with; `play` brings it back.
+      if (!stream && !tapped.stream) elements.delete(element);
       if (tapped.stream === (audible ? stream : undefined)) continue;
       if (tapped.source) disconnect.call(tapped.source);
+      tapped.source = undefined;
       tapped.stream = audible ? stream : undefined;
       if (audible) {
         const context = e2e.measuringContext();

@@ -154,6 +154,36 @@ impl Server {
         self.child.id()
     }
 
+    /// Returns its resident memory, bytes.
+    ///
+    /// # Errors
+    /// It is gone, or this is not Linux.
+    pub fn resident_bytes(&self) -> anyhow::Result<u64> {
+        let pid = self.pid().context("the server is gone")?;
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))
+            .context("this part of the benchmark needs Linux")?;
+        let line =
+            status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
+        Ok(kib * 1024)
+    }
+
+    /// Returns the processor time that it has used, seconds.
+    ///
+    /// # Errors
+    /// It is gone, or this is not Linux.
+    pub fn cpu_seconds(&self) -> anyhow::Result<f64> {
+        /// `USER_HZ`, which Linux promises to user programs on all its platforms.
+        const TICKS_PER_SECOND: f64 = 100.0;
+        let pid = self.pid().context("the server is gone")?;
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+        let (_, fields) = stat.rsplit_once(") ").context("no stat")?;
+        // utime and stime are fields 14 and 15 of proc(5); this text begins with field 3.
+        let ticks: f64 =
+            fields.split(' ').skip(11).take(2).filter_map(|n| n.parse::<f64>().ok()).sum();
+        Ok(ticks / TICKS_PER_SECOND)
+    }
+
     /// Returns the address of its WebSocket.
     pub fn ws(&self) -> String {
         format!("ws://127.0.0.1:{}/ws", self.port)

@@ -256,7 +256,7 @@ async fn rooms_and_tokens_that_are_none_are_refused() -> Result<()> {
     let mut scene = Scene::new(&[]).await?;
     let mut villain = Client::register(&scene.server, &peer_id(6)).await?;
     let nowhere = json!({"type": "join-room", "roomId": peer_id(7)});
-    assert_eq!(villain.refused(nowhere).await?, "room-not-found");
+    assert_eq!(villain.refused(nowhere).await?, "room-not-back");
 
     let token = scene.token.as_str().unwrap_or_default().to_owned();
     let parts: Vec<&str> = token.split('.').collect();

@@ -127,7 +127,7 @@ async fn a_killed_server_comes_back_with_roles_and_names_and_takes_in_new_caller
 
     let mut early = Client::register(&server, &peer_id(3)).await?;
     let code = early.refused(json!({"type": "join-room", "roomId": room})).await?;
-    assert_eq!(code, "room-not-found");
+    assert_eq!(code, "room-not-back");
 
     let resume = |token: &Value| json!({"type": "resume", "token": token, "fresh": false});
     let mut caller = Client::connect(&server).await?;

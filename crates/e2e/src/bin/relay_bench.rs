@@ -85,10 +85,10 @@ async fn measure(duration: Duration) -> anyhow::Result<Value> {
         pairs.push(pair(&server, n).await?);
     }
     let (pairs, _) = run(pairs, Duration::from_secs(1), Pace::Flood).await?;
-    let cpu_before = cpu_seconds(&server)?;
+    let cpu_before = server.cpu_seconds()?;
     let started = Instant::now();
     let (pairs, flood) = run(pairs, duration, Pace::Flood).await?;
-    let cpu = (cpu_seconds(&server)? - cpu_before) / started.elapsed().as_secs_f64();
+    let cpu = (server.cpu_seconds()? - cpu_before) / started.elapsed().as_secs_f64();
     let per_second = flood.count as f64 / flood.elapsed.as_secs_f64();
     let (_, half) = run(pairs, duration, Pace::PerSecond(per_second / 2.0)).await?;
     let mut delays = half.delays;
@@ -300,31 +300,10 @@ async fn idle_memory(server: &Server) -> anyhow::Result<u64> {
     for n in 0..50 {
         sockets.push(Client::register(server, &peer_id(1_000_000 + n)).await?);
     }
-    let before = resident_bytes(server)?;
+    let before = server.resident_bytes()?;
     for n in 0..IDLE {
         sockets.push(Client::register(server, &peer_id(2_000_000 + n)).await?);
     }
-    let after = resident_bytes(server)?;
+    let after = server.resident_bytes()?;
     Ok(after.saturating_sub(before) / u64::from(IDLE))
-}
-
-fn resident_bytes(server: &Server) -> anyhow::Result<u64> {
-    let pid = server.pid().context("the server is gone")?;
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))
-        .context("this part of the benchmark needs Linux")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-    let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
-    Ok(kib * 1024)
-}
-
-/// Returns the processor time that the server has used.
-fn cpu_seconds(server: &Server) -> anyhow::Result<f64> {
-    /// `USER_HZ`, which Linux promises to user programs on all its platforms.
-    const TICKS_PER_SECOND: f64 = 100.0;
-    let pid = server.pid().context("the server is gone")?;
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let (_, fields) = stat.rsplit_once(") ").context("no stat")?;
-    // utime and stime are fields 14 and 15 of proc(5); this text begins with field 3.
-    let ticks: f64 = fields.split(' ').skip(11).take(2).filter_map(|n| n.parse::<f64>().ok()).sum();
-    Ok(ticks / TICKS_PER_SECOND)
 }
