@@ -7,6 +7,9 @@ import { join } from 'node:path';
 import { workletSource } from './chromium.mjs';
 import { until } from './poll.mjs';
 
+// A desk begins late where a machine has more to do than it can: that is no fault of the desk.
+const DESK_LIMIT_MS = 60_000;
+
 export const fader = (person, name) => person.page.getByRole('slider', { name: `Gain for ${name}`, exact: true });
 export const muteKey = (person, name) => person.page.getByRole('button', { name: `Mute ${name}`, exact: true });
 export const soloKey = (person, name) => person.page.getByRole('button', { name: `Solo ${name}`, exact: true });
@@ -25,7 +28,7 @@ export const monitor = (person, members) =>
 // of `people` play and the programme of `mixers`.
 export async function tapAll(people, mixers) {
   for (const { name, page } of mixers) {
-    await until(`${name}'s desk`, () => page.evaluate(() => window.__e2e.tapDesk()), { timeout: 30_000 });
+    await until(`${name}'s desk`, () => page.evaluate(() => window.__e2e.tapDesk()), { timeout: DESK_LIMIT_MS });
   }
   await Promise.all(people.map(({ page }) => page.evaluate(() => window.__e2e.tapPlayed())));
 }

@@ -142,7 +142,7 @@ async function tenMinutes(room) {
 }
 
 suite((scenario) => {
-  scenario('eight at the desk, four of them native', (room) => everybodyAtTheDesk(room, 1, 4), { timeout: 180_000 });
+  scenario('eight at the desk, four of them native', (room) => everybodyAtTheDesk(room, 1, 4), { timeout: 300_000 });
 
   const skip = process.env.E2E_HEAVY ? false : 'only with --heavy';
   scenario('eight pages at the desk', (room) => everybodyAtTheDesk(room, 5, 0), { timeout: 180_000, skip });
