@@ -42,20 +42,28 @@ fn regression_a_request_for_a_new_connection_soon_after_another_request_is_follo
     assert_eq!(world.nodes[1].mesh.snapshot()[0].generation, expected, "once, not twice");
 }
 
-/// Scenario everything, seed 1633 with 15 clients: the side that was asked gave up, because its
-/// own last attempt, which the request had ended, was out of time a moment later.
-#[test]
-fn regression_an_attempt_of_the_other_side_is_not_cut_off_by_the_end_of_ones_own() {
-    let gave_up = |w: &World| w.state(1, 0) == Some(ConnectionState::FailedPermanent);
+/// Brings `node` to `left` ms before the end of its last attempt, which cannot succeed, and
+/// unblocks it.
+fn near_the_end_of_the_last_attempt_of(node: usize, left: u64) -> World {
+    let other = 1 - node;
+    let gave_up = |w: &World| w.state(node, other) == Some(ConnectionState::FailedPermanent);
     let mut twin = connected();
     twin.block(0, 1);
     let end = twin.run_until(120 * SECOND, gave_up);
 
     let mut world = connected();
     world.block(0, 1);
-    world.run_for(end - Duration::from_millis(1));
-    assert_eq!(world.state(1, 0), Some(ConnectionState::Connecting), "the last attempt");
+    world.run_for(end - Duration::from_millis(left));
+    assert_eq!(world.state(node, other), Some(ConnectionState::Connecting), "the last attempt");
     world.unblock();
+    world
+}
+
+/// Scenario everything, seed 1633 with 15 clients: the side that was asked gave up, because its
+/// own last attempt, which the request had ended, was out of time a moment later.
+#[test]
+fn regression_an_attempt_of_the_other_side_is_not_cut_off_by_the_end_of_ones_own() {
+    let mut world = near_the_end_of_the_last_attempt_of(1, 1);
     let generation = world.nodes[1].mesh.snapshot()[0].generation.next();
     let signal = Signal::RequestOffer { generation, kind: OfferKind::Any, relay_only: false };
     let from = world.nodes[0].id;
@@ -63,6 +71,33 @@ fn regression_an_attempt_of_the_other_side_is_not_cut_off_by_the_end_of_ones_own
     world.run_until(5 * SECOND, World::all_connected);
     assert_eq!(world.nodes[1].mesh.snapshot()[0].generation, generation);
     assert!(!world.events_of(1, 0).contains(&ConnectionState::FailedPermanent));
+}
+
+/// The same, where the other side does not ask but is ahead.
+#[test]
+fn regression_catching_up_is_not_cut_off_by_the_end_of_ones_own_attempt() {
+    let mut world = near_the_end_of_the_last_attempt_of(1, 1);
+    let generation = world.nodes[1].mesh.snapshot()[0].generation.next();
+    let from = world.nodes[0].id;
+    world.input(1, Input::SignalReceived { from, signal: Signal::Stale { generation } });
+    world.run_until(5 * SECOND, World::all_connected);
+    assert!(world.nodes[1].mesh.snapshot()[0].generation > generation);
+    assert!(!world.events_of(1, 0).contains(&ConnectionState::FailedPermanent));
+}
+
+/// The same, where the other side does not ask but offers a new connection by itself.
+#[test]
+fn regression_a_new_connection_is_not_cut_off_by_the_end_of_ones_own_attempt() {
+    let mut world = near_the_end_of_the_last_attempt_of(0, 60);
+    let generation = world.nodes[1].mesh.snapshot()[0].generation;
+    let from = world.nodes[0].id;
+    let kind = OfferKind::Any;
+    // Whoever asked for it is gone meanwhile: node 0 knows nothing of this request.
+    let signal = Signal::RequestOffer { generation: generation.next(), kind, relay_only: false };
+    world.input(1, Input::SignalReceived { from, signal });
+    world.run_until(5 * SECOND, World::all_connected);
+    assert!(world.nodes[0].mesh.snapshot()[0].generation > generation);
+    assert!(!world.events_of(0, 1).contains(&ConnectionState::FailedPermanent));
 }
 
 /// Scenario glare-and-loss, seed 1263: the side that joins gave up before the other.

@@ -169,11 +169,16 @@ impl PeerLink {
     /// Makes a peer connection for an offer of the counterpart.
     fn accept(&mut self, ctx: &mut Context<'_>, generation: Generation) {
         let relay_only = self.recovery.relay_only();
+        // One of a later generation is no answer to what was asked for here, and ends it.
+        if generation == self.generation {
+            self.join_attempt(ctx, Step::Recreate);
+        } else if self.recovery.is_troubled() {
+            self.recovery.on_asked_anew(ctx.now, ctx.config, Step::Recreate);
+        }
         self.close(ctx);
         self.generation = generation;
         self.setup = Setup::Idle;
         self.offer_requests = 0;
-        self.join_attempt(ctx, Step::Recreate);
         self.connect(ctx, false, relay_only);
         let early = self.early.take(generation);
         if let Some(connection) = &mut self.connection {
@@ -300,7 +305,7 @@ impl PeerLink {
             self.offer_requests = 0;
             self.offer_due = Some(ctx.now);
         } else {
-            self.recovery.on_asked(ctx.now, ctx.config, Step::Recreate);
+            self.recovery.on_asked_anew(ctx.now, ctx.config, Step::Recreate);
             self.recreate(ctx, generation.next(), false);
         }
     }
