@@ -19,8 +19,13 @@ pub struct SessionConfig {
     pub probe_timeout: Duration,
     /// The largest delay before the first attempt to come back; doubles with each.
     pub retry_base: Duration,
-    /// The largest delay before any attempt to come back.
+    /// The largest delay before any of the first [`SessionConfig::quick_retries`] attempts to
+    /// come back: a server that restarts is back within seconds, and those who talk wait for it.
     pub retry_cap: Duration,
+    /// How many attempts follow each other like that.
+    pub quick_retries: u32,
+    /// The largest delay before any later attempt.
+    pub late_retry_cap: Duration,
     /// The same, if the server asks for more patience than that.
     pub retry_after_cap: Duration,
     /// How often a room that is not back is asked for again: a restarted server knows it
@@ -43,7 +48,9 @@ impl Default for SessionConfig {
             heartbeat_timeout: Duration::from_secs(5),
             probe_timeout: Duration::from_secs(2),
             retry_base: Duration::from_millis(500),
-            retry_cap: Duration::from_secs(5),
+            retry_cap: Duration::from_secs(2),
+            quick_retries: 20,
+            late_retry_cap: Duration::from_secs(5),
             retry_after_cap: Duration::from_secs(5 * 60),
             room_lookups: 12,
             room_lookup_interval: Duration::from_secs(1),

@@ -220,7 +220,9 @@ impl Socket {
     fn back_off(&mut self, now: Timestamp, config: &SessionConfig) {
         let doublings = self.failures.min(16);
         let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
-        let limit = config.retry_base.saturating_mul(factor).min(config.retry_cap);
+        let is_quick = self.failures < config.quick_retries;
+        let cap = if is_quick { config.retry_cap } else { config.late_retry_cap };
+        let limit = config.retry_base.saturating_mul(factor).min(cap);
         let limit = limit.max(self.retry_after.min(config.retry_after_cap));
         self.failures = self.failures.saturating_add(1);
         let delay = self.rng.duration_between(std::time::Duration::ZERO, limit);
@@ -255,6 +257,28 @@ mod tests {
         assert!(delays[999] <= 500);
         let busiest = (0..10).map(|n| delays.iter().filter(|d| **d / 50 == n).count()).max();
         assert!(busiest.unwrap() < 160, "of 1000 clients in 10 windows: {busiest:?}");
+    }
+
+    #[test]
+    fn a_server_that_is_gone_for_long_is_looked_for_less_often() {
+        let config = SessionConfig::default();
+        let longest = |failure: u32| {
+            let delays = (0..1000).map(|seed| {
+                let mut socket = Socket { failures: failure, ..socket(seed) };
+                socket.open(Timestamp::ZERO, &config);
+                socket.on_closed(Timestamp::ZERO, &config, SocketId(1));
+                socket.deadline().unwrap().as_millis()
+            });
+            delays.max().unwrap()
+        };
+        assert!((400..=500).contains(&longest(0)));
+        assert!((900..=1000).contains(&longest(1)));
+        for quick in [2, 3, config.quick_retries - 1] {
+            assert!((1900..=2000).contains(&longest(quick)));
+        }
+        for late in [config.quick_retries, 1_000_000] {
+            assert!((4900..=5000).contains(&longest(late)));
+        }
     }
 
     #[test]
