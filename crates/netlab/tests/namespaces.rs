@@ -1,5 +1,6 @@
 //! The program with real namespaces, devices and sockets. Where there can be none, each test
 //! says so and is left out.
+#![cfg(target_os = "linux")]
 #![allow(
     clippy::unwrap_used,
     clippy::unwrap_in_result,
