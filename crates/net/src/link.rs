@@ -30,7 +30,7 @@ pub struct LinkConfig {
     pub reorder: Chance,
     /// By how much.
     pub reorder_by: Duration,
-    /// Bits a second; `None` is without a limit.
+    /// Bits a second; `None` is without a limit. None at all counts as one.
     pub rate: Option<u64>,
     /// How many bytes wait for a line of limited rate; what comes beyond them is dropped.
     pub queue_bytes: usize,
@@ -194,7 +194,7 @@ impl<T: Clone> Link<T> {
         if self.in_flight.len() >= MAX_IN_FLIGHT {
             return None;
         }
-        let Some(rate) = self.config.rate else { return Some(now) };
+        let Some(rate) = self.config.rate.map(|rate| rate.max(1)) else { return Some(now) };
         let start = self.busy_until.max(now);
         let waiting = bytes_in(start.since(now), rate);
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
@@ -217,10 +217,10 @@ fn count(counter: &mut u64) {
     *counter = counter.saturating_add(1);
 }
 
-/// How long so many bytes occupy a line, rounded up to the microsecond.
+/// How long so many bytes occupy a line of some rate, rounded up to the microsecond.
 fn time_of(bytes: u64, rate: u64) -> Duration {
     let bits = u128::from(bytes).saturating_mul(8_000_000);
-    let micros = bits.div_ceil(u128::from(rate.max(1)));
+    let micros = bits.div_ceil(u128::from(rate));
     Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
 }
 

@@ -180,6 +180,7 @@ impl Line {
     /// A number is out of its range.
     pub(crate) fn config(&self) -> anyhow::Result<LinkConfig> {
         let default = LinkConfig::default();
+        anyhow::ensure!(self.rate_kbit != Some(0), "a line of 0 kbit/s is an outage");
         let share = Chance::from_probability(self.loss)?;
         let loss = match self.burst {
             _ if share == Chance::NEVER => Loss::None,
@@ -267,7 +268,8 @@ mod tests {
             let error = parse(text).unwrap_err();
             assert!(error.contains(named), "{text}: {error}");
         }
-        for line in [r#""loss":1.5"#, r#""delayMs":-1"#, r#""reorderMs":1e300"#] {
+        for line in [r#""loss":1.5"#, r#""delayMs":-1"#, r#""reorderMs":1e300"#, r#""rateKbit":0"#]
+        {
             let text = format!(r#"{{"do":"link","home":"a","down":{{{line}}}}}"#);
             assert!(link(&text).is_err(), "{text}");
         }
