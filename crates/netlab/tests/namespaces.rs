@@ -272,3 +272,14 @@ fn no_namespace_is_left_behind() {
     assert!(two.terminate().success());
     assert_eq!(Netlab::namespaces(second), Vec::<String>::new());
 }
+
+#[test]
+fn what_a_killed_one_left_is_removed_by_the_next() {
+    let Some(mut killed) = Netlab::start() else { return };
+    killed.home("a");
+    let pid = killed.pid();
+    killed.kill();
+    let next = Netlab::start();
+    assert_eq!(Netlab::namespaces(pid), Vec::<String>::new());
+    assert!(next.is_some_and(|next| next.close().success()));
+}

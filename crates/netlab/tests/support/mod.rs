@@ -94,6 +94,12 @@ impl Netlab {
         self.child.wait().unwrap()
     }
 
+    /// Ends it as a crash would, and waits.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// Its namespaces that there are.
     pub(crate) fn namespaces(pid: u32) -> Vec<String> {
         let entries = std::fs::read_dir("/run/netns").into_iter().flatten();
