@@ -4,6 +4,7 @@
 import { readFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { chromium } from 'playwright-core';
+import { wrap } from './prefix.mjs';
 
 const PAGE = new URL('../page/', import.meta.url);
 const ARGUMENTS = [
@@ -26,8 +27,16 @@ export function chromiumPath() {
   return path;
 }
 
-export function launch({ executablePath = chromiumPath(), args = [] } = {}) {
-  return chromium.launch({ executablePath, headless: true, args: [...ARGUMENTS, ...args] });
+// `prefix` is a command to start it by. It is driven over a pipe, which knows no networks.
+export async function launch({ executablePath = chromiumPath(), args = [], prefix = [] } = {}) {
+  const options = { headless: true, args: [...ARGUMENTS, ...args] };
+  if (prefix.length === 0) return chromium.launch({ executablePath, ...options });
+  const { path, remove } = await wrap(prefix, executablePath);
+  try {
+    return await chromium.launch({ executablePath: path, ...options });
+  } finally {
+    await remove(); // the shell has become the browser
+  }
 }
 
 // The page scripts as one text, to be run before the page's own.

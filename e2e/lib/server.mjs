@@ -8,6 +8,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { until } from './poll.mjs';
+import { answers } from './prefix.mjs';
 
 export async function freePort() {
   const probe = createServer().listen(0, '127.0.0.1');
@@ -19,12 +20,13 @@ export async function freePort() {
 }
 
 export class Studio {
-  static async start({ args = [] } = {}) {
+  // `prefix` is a command to start it by, and `host` the address it has there.
+  static async start({ args = [], prefix = [], host = '127.0.0.1' } = {}) {
     const binary = process.env.OPENSTUDIO_BIN;
     if (!binary) throw new Error('OPENSTUDIO_BIN names no binary: use `cargo xtask e2e`');
     const studio = new Studio();
     studio.binary = binary;
-    studio.args = args;
+    Object.assign(studio, { args, prefix, host });
     studio.data = await mkdtemp(join(tmpdir(), 'openstudio-e2e-'));
     studio.port = await freePort();
     await studio.boot();
@@ -32,15 +34,16 @@ export class Studio {
   }
 
   get url() {
-    return `http://127.0.0.1:${this.port}/`;
+    return `http://${this.host}:${this.port}/`;
   }
 
   // Starts the process and waits until it answers. The port stays the same
   // over a restart, as it does at a station.
   async boot() {
-    const listen = ['serve', '--listen', `127.0.0.1:${this.port}`, '--data-dir', this.data];
+    const listen = ['serve', '--listen', `${this.host}:${this.port}`, '--data-dir', this.data];
     this.log = '';
-    this.process = spawn(this.binary, [...listen, ...this.args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const [program, ...args] = [...this.prefix, this.binary, ...listen, ...this.args];
+    this.process = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [this.process.stdout, this.process.stderr]) {
       stream.on('data', (data) => (this.log += data));
     }
@@ -49,7 +52,7 @@ export class Studio {
       () => `the server answers on ${this.url}; it said:\n${this.log}`,
       () => {
         if (child.exitCode !== null) throw new Error(`the server ended:\n${this.log}`);
-        return fetch(`${this.url}health`).then((answer) => answer.ok, () => false);
+        return answers(this.prefix, `${this.url}health`);
       },
       { timeout: 15_000 },
     );

@@ -33,7 +33,8 @@ mod trace;
 mod trouble;
 mod world;
 
-pub use network::{CandidateType, Nat, Site};
+pub use network::{CandidateType, Site};
+pub use openstudio_net::NatKind;
 pub use report::{Percentiles, Summary};
 pub use run::{DEADLINE, Outcome, RunConfig, run};
 pub use scenario::{SCENARIOS, Scenario};

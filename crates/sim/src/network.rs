@@ -1,62 +1,28 @@
-//! The network between the clients: addresses, NATs (RFC 4787), relays, outages, delays.
+//! The network between the clients: addresses, NATs, relays, outages, delays.
 //!
 //! It says whether packets pass between two ends, given what each knows of the other's
-//! candidates. It makes no packet and keeps no time.
+//! candidates. It makes no packet and keeps no time. What NATs and lines do is
+//! `openstudio-net`'s.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
+use openstudio_net::{Chance, Delay, NatKind, Outages, StreamDelay};
 use openstudio_units::Rng;
 
-/// What stands between a client and the public network, by mapping and filtering
-/// (RFC 4787 §4.1 and §5).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Nat {
-    /// A public address without a filter.
-    Open,
-    /// Endpoint-independent mapping and filtering ("full cone").
-    FullCone,
-    /// Endpoint-independent mapping, address-dependent filtering.
-    AddressRestricted,
-    /// Endpoint-independent mapping, address- and port-dependent filtering.
-    PortRestricted,
-    /// Address- and port-dependent mapping and filtering ("symmetric").
-    Symmetric,
-    /// No UDP at all; a relay is reached over TCP.
-    UdpBlocked,
-}
+/// What is added to the delay of a line at most.
+const JITTER: Duration = Duration::from_millis(12);
 
-impl Nat {
-    /// All of them.
-    pub const ALL: [Self; 6] = [
-        Self::Open,
-        Self::FullCone,
-        Self::AddressRestricted,
-        Self::PortRestricted,
-        Self::Symmetric,
-        Self::UdpBlocked,
-    ];
+/// One segment of a socket in two hundred is lost.
+const SEGMENT_LOSS: Chance = Chance::from_millionths(5_000);
 
-    fn has_udp(self) -> bool {
-        self != Self::UdpBlocked
-    }
-
-    /// Whether a packet from where nothing was sent to comes in.
-    fn lets_strangers_in(self) -> bool {
-        matches!(self, Self::Open | Self::FullCone)
-    }
-
-    /// Whether the address that a STUN server saw is the one that everybody sees.
-    fn has_steady_mapping(self) -> bool {
-        !matches!(self, Self::Symmetric | Self::UdpBlocked)
-    }
-}
+/// How long it takes until it is sent again.
+const RESENT_MS: (u64, u64) = (200, 900);
 
 /// Where a client is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Site {
     /// What stands before it.
-    pub nat: Nat,
+    pub nat: NatKind,
     /// Clients with the same number reach each other directly.
     pub lan: u32,
     /// Rises when the addresses change.
@@ -105,8 +71,8 @@ impl Known {
     }
 
     /// An address that is seen from outside: it can be sent to, and be let in.
-    fn public(self, nat: Nat) -> bool {
-        self.srflx || (self.host && nat == Nat::Open)
+    fn public(self, nat: NatKind) -> bool {
+        self.srflx || (self.host && nat == NatKind::Open)
     }
 
     fn any(self) -> bool {
@@ -135,17 +101,17 @@ pub(crate) enum Route {
 pub(crate) struct Network {
     pub(crate) has_stun: bool,
     pub(crate) has_relay: bool,
-    /// Directions in which no media pass, with how many troubles say so.
-    cut: BTreeMap<(usize, usize), u32>,
+    /// Directions in which no media pass.
+    cut: Outages<(usize, usize)>,
     /// Clients without any network.
-    isolated: BTreeMap<usize, u32>,
+    isolated: Outages<usize>,
     /// One way from each client to the public network.
     delays: Vec<Duration>,
 }
 
 impl Network {
     pub(crate) fn new(has_stun: bool, has_relay: bool) -> Self {
-        let (cut, isolated) = (BTreeMap::new(), BTreeMap::new());
+        let (cut, isolated) = (Outages::default(), Outages::default());
         Self { has_stun, has_relay, cut, isolated, delays: Vec::new() }
     }
 
@@ -154,28 +120,28 @@ impl Network {
     }
 
     pub(crate) fn cut(&mut self, from: usize, to: usize) {
-        *self.cut.entry((from, to)).or_default() += 1;
+        self.cut.begin((from, to));
     }
 
     pub(crate) fn mend(&mut self, from: usize, to: usize) {
-        lower(&mut self.cut, &(from, to));
+        self.cut.end(&(from, to));
     }
 
     pub(crate) fn isolate(&mut self, client: usize) {
-        *self.isolated.entry(client).or_default() += 1;
+        self.isolated.begin(client);
     }
 
     pub(crate) fn reconnect(&mut self, client: usize) {
-        lower(&mut self.isolated, &client);
+        self.isolated.end(&client);
     }
 
     pub(crate) fn is_isolated(&self, client: usize) -> bool {
-        self.isolated.contains_key(&client)
+        self.isolated.is_out(&client)
     }
 
     /// Whether media pass one way.
     pub(crate) fn passes(&self, from: usize, to: usize) -> bool {
-        !self.cut.contains_key(&(from, to)) && !self.is_isolated(from) && !self.is_isolated(to)
+        !self.cut.is_out(&(from, to)) && !self.is_isolated(from) && !self.is_isolated(to)
     }
 
     pub(crate) fn delay(&self, client: usize) -> Duration {
@@ -184,18 +150,15 @@ impl Network {
 
     /// The time for a message one way, with what jitter and a lost segment add to it.
     pub(crate) fn signalling_delay(&self, client: usize, rng: &mut Rng) -> Duration {
-        let jitter = rng.duration_between(Duration::ZERO, Duration::from_millis(12));
-        let is_lost = rng.between(1, 200) == 1;
-        let resent =
-            if is_lost { Duration::from_millis(rng.between(200, 900)) } else { Duration::ZERO };
-        self.delay(client) + jitter + resent
+        let delay = Delay { base: self.delay(client), jitter: JITTER };
+        StreamDelay { delay, loss: SEGMENT_LOSS, resent_ms: RESENT_MS }.draw(rng)
     }
 
     /// Which types of candidate a client can gather.
-    pub(crate) fn can_gather(&self, kind: CandidateType, nat: Nat) -> bool {
+    pub(crate) fn can_gather(&self, kind: CandidateType, nat: NatKind) -> bool {
         match kind {
             CandidateType::Host => true,
-            CandidateType::Srflx => self.has_stun && nat.has_udp() && nat != Nat::Open,
+            CandidateType::Srflx => self.has_stun && nat.has_udp() && nat != NatKind::Open,
             CandidateType::Relay => self.has_relay,
         }
     }
@@ -220,15 +183,6 @@ impl Network {
     }
 }
 
-fn lower<K: Ord>(counts: &mut BTreeMap<K, u32>, key: &K) {
-    if let Some(count) = counts.get_mut(key) {
-        *count = count.saturating_sub(1);
-        if *count == 0 {
-            counts.remove(key);
-        }
-    }
-}
-
 fn direct(a: End, b: End) -> bool {
     let same_lan = a.site.lan == b.site.lan && (a.known.host || b.known.host);
     same_lan || reaches(a, b) || reaches(b, a)
@@ -236,17 +190,12 @@ fn direct(a: End, b: End) -> bool {
 
 /// Whether the checks of `a` come in at `b`: the rest follows from the first that does.
 fn reaches(a: End, b: End) -> bool {
-    let (nat, has_udp) = (b.site.nat, a.site.nat.has_udp() && b.site.nat.has_udp());
+    let (Some(ours), Some(theirs)) = (a.site.nat.behaviour(), b.site.nat.behaviour()) else {
+        return false;
+    };
     // `b` lets in whom it sends to, and it sends to the addresses that it knows.
     let invited = a.known.public(a.site.nat);
-    let let_in = match nat {
-        nat if nat.lets_strangers_in() => true,
-        Nat::AddressRestricted => invited,
-        Nat::PortRestricted => invited && a.site.nat.has_steady_mapping(),
-        // The address that is known of it is open to the STUN server alone.
-        Nat::Symmetric | Nat::Open | Nat::FullCone | Nat::UdpBlocked => false,
-    };
-    has_udp && b.known.public(nat) && let_in
+    b.known.public(b.site.nat) && theirs.admits(invited.then_some(ours))
 }
 
 /// Through the relay of one of the two, who lets in only whom it knows.
@@ -262,11 +211,11 @@ fn relayed(a: End, b: End) -> bool {
 mod tests {
     use super::*;
 
-    fn site(nat: Nat, lan: u32) -> Site {
+    fn site(nat: NatKind, lan: u32) -> Site {
         Site { nat, lan, epoch: 0 }
     }
 
-    fn connects(network: &Network, a: Nat, b: Nat) -> bool {
+    fn connects(network: &Network, a: NatKind, b: NatKind) -> bool {
         let (a, b) = (site(a, 1), site(b, 2));
         assert_eq!(network.can_connect(a, b), network.can_connect(b, a), "{a:?} {b:?}");
         network.can_connect(a, b)
@@ -275,14 +224,16 @@ mod tests {
     #[test]
     fn without_a_relay_the_matrix_is_that_of_rfc_4787() {
         let network = Network::new(true, false);
-        let refused: Vec<(Nat, Nat)> = Nat::ALL
+        let refused: Vec<(NatKind, NatKind)> = NatKind::ALL
             .into_iter()
-            .flat_map(|a| Nat::ALL.into_iter().map(move |b| (a, b)))
+            .flat_map(|a| NatKind::ALL.into_iter().map(move |b| (a, b)))
             .filter(|(a, b)| a <= b && !connects(&network, *a, *b))
             .collect();
-        let mut expected =
-            vec![(Nat::PortRestricted, Nat::Symmetric), (Nat::Symmetric, Nat::Symmetric)];
-        expected.extend(Nat::ALL.map(|nat| (nat, Nat::UdpBlocked)));
+        let mut expected = vec![
+            (NatKind::PortRestricted, NatKind::Symmetric),
+            (NatKind::Symmetric, NatKind::Symmetric),
+        ];
+        expected.extend(NatKind::ALL.map(|nat| (nat, NatKind::UdpBlocked)));
         expected.sort_unstable();
         let mut refused = refused;
         refused.sort_unstable();
@@ -292,7 +243,7 @@ mod tests {
     #[test]
     fn with_a_relay_everybody_is_reached() {
         let network = Network::new(true, true);
-        for (a, b) in Nat::ALL.into_iter().flat_map(|a| Nat::ALL.map(|b| (a, b))) {
+        for (a, b) in NatKind::ALL.into_iter().flat_map(|a| NatKind::ALL.map(|b| (a, b))) {
             assert!(connects(&network, a, b), "{a:?} {b:?}");
         }
     }
@@ -300,7 +251,7 @@ mod tests {
     #[test]
     fn in_one_lan_nothing_stands_between() {
         let network = Network::new(false, false);
-        assert!(network.can_connect(site(Nat::Symmetric, 1), site(Nat::UdpBlocked, 1)));
-        assert!(!network.can_connect(site(Nat::Symmetric, 1), site(Nat::Symmetric, 2)));
+        assert!(network.can_connect(site(NatKind::Symmetric, 1), site(NatKind::UdpBlocked, 1)));
+        assert!(!network.can_connect(site(NatKind::Symmetric, 1), site(NatKind::Symmetric, 2)));
     }
 }

@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use openstudio_net::NatKind;
 use openstudio_session::{SessionConfig, SocketId};
 use openstudio_units::{Generation, PeerId, Rng, Role, Seed, Timestamp};
 use openstudio_wire::Token;
 
 use crate::client::{Client, ToClient};
-use crate::network::{Nat, Network, Site};
+use crate::network::{Network, Site};
 use crate::server::{Conn, Server};
 use crate::signals::Faults;
 use crate::trace::{Trace, Violation};
@@ -121,13 +122,14 @@ impl World {
 
     /// Draws where a client is: a third of them in the studio's own network.
     fn site(&self, rng: &mut Rng, index: usize) -> Site {
-        let easy = [Nat::Open, Nat::FullCone, Nat::AddressRestricted, Nat::PortRestricted];
-        let kinds: &[Nat] = if self.config.hard_nats { &Nat::ALL } else { &easy };
+        let easy =
+            [NatKind::Open, NatKind::FullCone, NatKind::AddressRestricted, NatKind::PortRestricted];
+        let kinds: &[NatKind] = if self.config.hard_nats { &NatKind::ALL } else { &easy };
         let last = u64::try_from(kinds.len()).unwrap_or(1).saturating_sub(1);
         let drawn = usize::try_from(rng.between(0, last)).unwrap_or(0);
         let in_studio = rng.between(1, 3) == 1;
         let own = u32::try_from(index).unwrap_or(0) + 1;
-        let nat = kinds.get(drawn).copied().unwrap_or(Nat::Open);
+        let nat = kinds.get(drawn).copied().unwrap_or(NatKind::Open);
         Site { nat, lan: if in_studio { 0 } else { own }, epoch: 0 }
     }
 

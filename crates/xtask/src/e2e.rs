@@ -51,6 +51,7 @@ pub(crate) fn run(options: &Options, binary: &Path) -> Result<Counts> {
     node.arg("--test-reporter=tap").arg(format!("--test-reporter-destination={}", tap.display()));
     node.args(pattern.iter().map(|pattern| format!("--test-name-pattern={pattern}")));
     node.args(files);
+    node.env("OPENSTUDIO_NETLAB", run::netlab()?);
     node.env("OPENSTUDIO_BIN", binary).env("E2E_REPEAT", options.repeat.to_string());
     node.env("E2E_FIREFOX", flag(options.firefox)).env("E2E_HEAVY", flag(options.heavy));
     let status = shell::status(&mut node)?;

@@ -30,13 +30,23 @@ pub(crate) fn build() -> Result<PathBuf> {
 /// Builds the server around whatever is in `dist/web`.
 pub(crate) fn binary(release: bool) -> Result<PathBuf> {
     host::ensure_build()?;
-    shell::step("server", || {
+    package("server", "openstudio", release)
+}
+
+/// Builds the link emulator for browser tests.
+pub(crate) fn netlab() -> Result<PathBuf> {
+    package("link emulator", "openstudio-netlab", false)
+}
+
+/// Builds a package, and returns its program, which has the same name.
+fn package(what: &str, name: &str, release: bool) -> Result<PathBuf> {
+    shell::step(what, || {
         let mut cargo = shell::cargo();
-        cargo.args(["build", "--locked", "--package", "openstudio"]);
+        cargo.args(["build", "--locked", "--package", name]);
         if release {
             cargo.arg("--release");
         }
         shell::run(&mut cargo)
     })?;
-    Ok(shell::target_dir().join(if release { "release" } else { "debug" }).join("openstudio"))
+    Ok(shell::target_dir().join(if release { "release" } else { "debug" }).join(name))
 }
