@@ -120,11 +120,14 @@ impl Untrusted {
                 | CertificateError::NotValidYet
                 | CertificateError::NotValidYetContext { .. }
         );
-        Some(match error {
-            _ if is_name => Self::Name,
-            _ if is_time => Self::Time,
-            CertificateError::UnknownIssuer => Self::Issuer,
-            _ => Self::Other,
+        Some(if is_name {
+            Self::Name
+        } else if is_time {
+            Self::Time
+        } else if matches!(error, CertificateError::UnknownIssuer) {
+            Self::Issuer
+        } else {
+            Self::Other
         })
     }
 }

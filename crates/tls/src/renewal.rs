@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn bounds_that_are_no_life_are_due_at_once() {
         assert_eq!(Renewal::due(START, later(-DAY)), START);
-        assert_eq!(Renewal::due(UnixTime(i64::MIN), UnixTime(i64::MAX)).0 < i64::MAX, true);
+        assert!(Renewal::due(UnixTime(i64::MIN), UnixTime(i64::MAX)).0 < i64::MAX);
     }
 
     #[test]

@@ -65,10 +65,10 @@ async fn prove(order: &mut Order, identity: &Identity) -> Result<(), AcmeError> 
         let proof = proof(&host, &challenge.key_authorization())?;
         identity.set_challenge(host, proof);
         // An authority that looks at once says at once what it did not see.
-        challenge.set_ready().await.map_err(|error| match error {
-            instant_acme::Error::Api(problem) => unproven(name, &problem),
-            other => other.into(),
-        })?;
+        if let Err(error) = challenge.set_ready().await {
+            let instant_acme::Error::Api(problem) = error else { return Err(error.into()) };
+            return Err(unproven(name, &problem));
+        }
     }
     Ok(())
 }

@@ -5,6 +5,9 @@
 //! connects with `acme-tls/1` and compares the extension (RFC 8737 §3). It does not check CAA
 //! records, rate limits, account bindings, wildcards, or that an order is of the account that
 //! asks for it; there is no HTTP-01, no DNS-01, no revocation and no key change.
+#![allow(clippy::unwrap_in_result, reason = "a test fails by panicking")]
+
+mod look;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -17,19 +20,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, IsCa, Issuer, KeyPair,
 };
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::{
-    CertificateDer, CertificateSigningRequestDer, PrivateKeyDer, ServerName, UnixTime,
-};
-use rustls::{DigitallySignedStruct, SignatureScheme};
+use rustls::pki_types::{CertificateSigningRequestDer, PrivateKeyDer};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio_rustls::{TlsAcceptor, TlsConnector};
+use tokio_rustls::TlsAcceptor;
 
-use crate::accept::ACME_PROTOCOL;
-use crate::client::Trust;
+use self::look::seen;
 
 /// How it treats those who ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -372,68 +370,6 @@ fn key_of(jwk: &Value) -> Option<(Vec<u8>, String)> {
     let thumbprint = BASE64.encode(digest(&SHA256, canonical.as_bytes()).as_ref());
     let point = [&[4][..], &BASE64.decode(x).ok()?, &BASE64.decode(y).ok()?].concat();
     Some((point, thumbprint))
-}
-
-/// Takes any certificate, also one with a critical extension that only authorities know, which
-/// is what it is for.
-#[derive(Debug)]
-struct LooksOnly;
-
-impl ServerCertVerifier for LooksOnly {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        vec![SignatureScheme::ECDSA_NISTP256_SHA256]
-    }
-}
-
-/// Connects as an authority does that wants a proof; returns what the extension says.
-async fn seen(studio: SocketAddr, name: &str) -> Result<Vec<u8>, String> {
-    let words = |error: std::io::Error| error.to_string();
-    let mut config = (*Trust::Everybody.load().unwrap().config()).clone();
-    config.dangerous().set_certificate_verifier(Arc::new(LooksOnly));
-    config.alpn_protocols = vec![ACME_PROTOCOL.to_vec()];
-    let stream = TcpStream::connect(studio).await.map_err(words)?;
-    let server = name.to_owned().try_into().unwrap();
-    let stream =
-        TlsConnector::from(Arc::new(config)).connect(server, stream).await.map_err(words)?;
-    let (_, connection) = stream.get_ref();
-    if connection.alpn_protocol() != Some(ACME_PROTOCOL) {
-        return Err("it does not speak acme-tls/1".to_owned());
-    }
-    let shown = connection.peer_certificates().unwrap_or_default();
-    let (_, certificate) = x509_parser::parse_x509_certificate(&shown[0]).unwrap();
-    let identifier = x509_parser::oid_registry::asn1_rs::oid!(1.3.6.1.5.5.7.1.31);
-    let extension = certificate.get_extension_unique(&identifier).unwrap();
-    let extension = extension.filter(|extension| extension.critical).ok_or("there is no proof")?;
-    Ok(extension.value.to_vec())
 }
 
 async fn read(stream: &mut tokio_rustls::server::TlsStream<TcpStream>) -> Option<Request> {
