@@ -241,13 +241,13 @@ async fn silent_handshakes_stop_nobody_and_count_as_connections() -> Result<()> 
         silent.push(stream);
     }
     let mut further = TcpStream::connect(("127.0.0.1", server.port())).await?;
-    let mut byte = [0];
+    let (mut first, mut other) = ([0], [0]);
     let refused = async {
         tokio::select! {
             biased;
             // A handshake that takes too long is ended as well, but the first one first.
-            read = silent[0].read(&mut byte) => bail!("the limit does not hold: {read:?}"),
-            read = further.read(&mut [0]) => assert!(matches!(read, Ok(0) | Err(_))),
+            read = silent[0].read(&mut first) => bail!("the limit does not hold: {read:?}"),
+            read = further.read(&mut other) => assert!(matches!(read, Ok(0) | Err(_))),
         }
         anyhow::Ok(())
     };

@@ -44,35 +44,35 @@ fn running(config: &ServerConfig, studio: &Studio) -> Finding {
 }
 
 async fn can_listen(check: &'static str, address: SocketAddr, flag: &str) -> Finding {
-    let error = match TcpListener::bind(address).await {
-        Ok(_) => return Finding::ok(check, format!("{address} is free to listen on")),
-        Err(error) => error,
+    let Err(error) = TcpListener::bind(address).await else {
+        return Finding::ok(check, format!("{address} is free to listen on"));
     };
-    match error.kind() {
-        io::ErrorKind::AddrInUse => Finding::fail(
-            check,
+    let is = |kind| error.kind() == kind;
+    let (words, advice) = if is(io::ErrorKind::AddrInUse) {
+        (
             format!("another program has {address}, and it is no studio"),
             format!("stop that program, or choose another address with {flag}"),
-        ),
-        io::ErrorKind::PermissionDenied => Finding::fail(
-            check,
+        )
+    } else if is(io::ErrorKind::PermissionDenied) {
+        (
             format!("this user may not listen on {address}"),
             format!(
                 "run `setcap cap_net_bind_service=+ep` on the program, give its service \
                  AmbientCapabilities=CAP_NET_BIND_SERVICE, or choose a port above 1023 with {flag}"
             ),
-        ),
-        io::ErrorKind::AddrNotAvailable => Finding::fail(
-            check,
+        )
+    } else if is(io::ErrorKind::AddrNotAvailable) {
+        (
             format!("this machine does not have the address {}", address.ip()),
             format!("choose one of its own with {flag}, or 0.0.0.0 for all of them"),
-        ),
-        _ => Finding::fail(
-            check,
+        )
+    } else {
+        (
             format!("{address} cannot be listened on ({error})"),
             format!("choose another address with {flag}"),
-        ),
-    }
+        )
+    };
+    Finding::fail(check, words, advice)
 }
 
 #[cfg(test)]

@@ -50,13 +50,14 @@ fn folder(data: &Path) -> Finding {
 }
 
 fn reason(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::PermissionDenied => "this user may not".to_owned(),
-        io::ErrorKind::NotADirectory => "it is no folder".to_owned(),
-        io::ErrorKind::ReadOnlyFilesystem => "its disk is for reading only".to_owned(),
-        io::ErrorKind::StorageFull => "its disk is full".to_owned(),
-        _ => error.to_string(),
-    }
+    let known = [
+        (io::ErrorKind::PermissionDenied, "this user may not"),
+        (io::ErrorKind::NotADirectory, "it is no folder"),
+        (io::ErrorKind::ReadOnlyFilesystem, "its disk is for reading only"),
+        (io::ErrorKind::StorageFull, "its disk is full"),
+    ];
+    let words = known.iter().find(|(kind, _)| *kind == error.kind());
+    words.map_or_else(|| error.to_string(), |(_, words)| (*words).to_owned())
 }
 
 /// The nearest folder above that is there.
@@ -84,7 +85,7 @@ fn secret(_: &Path) -> Option<Finding> {
 
 #[cfg(unix)]
 fn space(recordings: &Path, seats: usize) -> Option<Finding> {
-    let disk = rustix::fs::statvfs(&existing(recordings)).ok()?;
+    let disk = rustix::fs::statvfs(existing(recordings)).ok()?;
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);
     Some(judge(free, seats))
 }
