@@ -1,7 +1,7 @@
 //! The few lines of HTTP that tests need.
 
 use anyhow::Context as _;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -30,8 +30,20 @@ impl Reply {
 /// # Errors
 /// The server does not answer properly.
 pub async fn get(server: &Server, path: &str, headers: &[&str]) -> anyhow::Result<Reply> {
-    let mut stream = TcpStream::connect(("127.0.0.1", server.port())).await?;
-    let mut request = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n", server.port());
+    let stream = TcpStream::connect(("127.0.0.1", server.port())).await?;
+    get_over(stream, &format!("127.0.0.1:{}", server.port()), (path, headers)).await
+}
+
+/// Does the same over a connection that is there already, as to this host.
+///
+/// # Errors
+/// The server does not answer properly.
+pub async fn get_over(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    host: &str,
+    (path, headers): (&str, &[&str]),
+) -> anyhow::Result<Reply> {
+    let mut request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n");
     for header in headers {
         request.push_str(header);
         request.push_str("\r\n");

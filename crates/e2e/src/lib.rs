@@ -8,7 +8,7 @@ mod http;
 mod process;
 
 pub use client::{Client, Closed};
-pub use http::{Reply, get};
+pub use http::{Reply, get, get_over};
 pub use process::{Server, TempDir, binary, free_port};
 
 use std::time::Duration;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use openstudio_cast::{Air, Cast, CastConfig, CastError};
 use openstudio_peer::session::EndReason;
-use openstudio_peer::{Link, Options, Participant, Snapshot, Source, StartError, Work};
+use openstudio_peer::{Link, Options, Participant, Snapshot, Source, StartError, Trust, Work};
 use openstudio_server::EngineLine;
 use openstudio_units::RoomId;
 use openstudio_wire::{DisplayName, EngineState, Line};
@@ -57,12 +57,14 @@ impl Show {
     /// Begins to take part in a room.
     pub(crate) async fn begin(room: RoomId, line: &EngineLine) -> Result<Self, StartError> {
         let link = Link {
+            is_encrypted: false,
             authority: line.address().to_string(),
             room: Some(room),
             invite: line.invite(room),
         };
         let participant = Participant::start(Options {
             link,
+            trust: Trust::default(),
             name: DisplayName::new(NAME).ok(),
             source: Source::Silence,
             listens_only: true,

@@ -11,9 +11,11 @@ use clap::{Args, Parser, Subcommand};
 use openstudio_wire::IceServer;
 use serde::Deserialize;
 
+use crate::doctor::DoctorOptions;
 use crate::join::JoinOptions;
 use crate::logs::LogFormat;
 use crate::sim::SimOptions;
+use crate::tls::TlsMode;
 
 /// A self-hosted broadcast studio for live call-in shows.
 #[derive(Debug, Parser)]
@@ -32,6 +34,8 @@ pub(crate) enum Command {
     Serve(Box<Options>),
     /// Take part in a room without a browser: to listen, to test, to stand in.
     Join(JoinOptions),
+    /// Check this machine and its settings, and say what to do about what is not well.
+    Doctor(Box<DoctorOptions>),
     /// Simulate rooms on a virtual clock, with troubles, and check that they hold.
     Sim(SimOptions),
 }
@@ -86,6 +90,34 @@ options! {
     /// TURN servers with their credentials; in the file only.
     #[arg(skip)]
     turn: Vec<IceServer>,
+    /// Speak https: not at all, with a certificate from files, with one that the studio signs
+    /// itself (browsers warn), or with one from Let's Encrypt (ACME) [default: off].
+    #[arg(long, env = "OPENSTUDIO_TLS", value_enum, value_name = "WAY")]
+    tls: TlsMode,
+    /// With --tls files: the certificate, and those of its authorities after it (PEM).
+    #[arg(long, env = "OPENSTUDIO_TLS_CERT", value_name = "FILE")]
+    tls_cert: PathBuf,
+    /// With --tls files: its private key (PEM) [default: in the file of the certificate].
+    #[arg(long, env = "OPENSTUDIO_TLS_KEY", value_name = "FILE")]
+    tls_key: PathBuf,
+    /// A name that the certificate is to be for; may stand several times. With --tls acme, the
+    /// public host names; with --tls self-signed, those that the machine does not know itself.
+    #[arg(long = "tls-name", env = "OPENSTUDIO_TLS_NAMES", value_delimiter = ',',
+          value_name = "HOST")]
+    tls_names: Vec<String>,
+    /// With --tls acme: where the authority may write to.
+    #[arg(long, env = "OPENSTUDIO_TLS_MAIL", value_name = "ADDRESS")]
+    tls_mail: String,
+    /// With --tls acme: the authority's directory [default: Let's Encrypt].
+    #[arg(long, env = "OPENSTUDIO_TLS_DIRECTORY", value_name = "URL")]
+    tls_directory: String,
+    /// With --tls acme: believe the authority by the certificates in this file (PEM), not by
+    /// those of the system.
+    #[arg(long, env = "OPENSTUDIO_TLS_DIRECTORY_CA", value_name = "FILE")]
+    tls_directory_ca: PathBuf,
+    /// Listen here without TLS as well, and lead browsers to https, as 0.0.0.0:80.
+    #[arg(long, env = "OPENSTUDIO_HTTP_REDIRECT", value_name = "ADDRESS:PORT")]
+    http_redirect: SocketAddr,
     /// Let hosts record and send their programme out [default: true].
     #[arg(long, env = "OPENSTUDIO_ENGINE", value_name = "true|false")]
     engine: bool,

@@ -2,7 +2,9 @@
 //!
 //! Decides nothing about connections: that is in `openstudio-peer`.
 
+mod print;
 mod report;
+mod trust;
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -19,7 +21,9 @@ use openstudio_wire::DisplayName;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use self::print::{say, warn, warn_over};
 use self::report::{Milestones, Report};
+use self::trust::TrustOptions;
 
 /// How far apart the tones of several participants are, Hz: no tone of a dozen that begin at
 /// 600 Hz is a harmonic of another.
@@ -45,9 +49,11 @@ that come, everybody else by their level.";
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct JoinOptions {
-    /// The room's link, as the page shows it: http://HOST:PORT/#ROOM. Without #ROOM, a new
-    /// room is made.
+    /// The room's link, as the page shows it: https://HOST/#ROOM. Without #ROOM, a new room is
+    /// made.
     link: Link,
+    #[command(flatten)]
+    trust: TrustOptions,
     /// What the participant is called; may stand once for each of several, else each gets a
     /// number [default: Native].
     #[arg(long = "name", value_name = "NAME")]
@@ -108,6 +114,7 @@ pub(crate) async fn run(
 ) -> anyhow::Result<ExitCode> {
     let seconds = options.seconds.map(Duration::try_from_secs_f64).transpose();
     let length = seconds.context("`--for` wants seconds, as in `--for 10`")?;
+    options.trust.check(&options.link).await?;
     let (link, mut members) = first(options).await?;
     if options.link.room.is_none() {
         warn(&format!("the session is at {link}"));
@@ -182,6 +189,7 @@ async fn member(options: &JoinOptions, link: &Link, number: usize) -> anyhow::Re
     let cue = Cue::default();
     let participant = Participant::start(Options {
         link: link.clone(),
+        trust: options.trust.trust(),
         name: Some(DisplayName::new(&name).context("`--name` cannot be shown")?),
         listens_only: false,
         record: options.record.clone().filter(|_| number == 0),
@@ -300,26 +308,6 @@ fn refused(snapshots: &[Snapshot]) -> anyhow::Result<()> {
     Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "what was heard is what the person asked for")]
-fn say(text: &str) {
-    println!("{text}");
-}
-
-#[expect(clippy::print_stderr, reason = "progress must not mix with what is printed at the end")]
-fn warn(text: &str) {
-    eprintln!("{text}");
-}
-
-/// On a terminal, the line takes the place of the one before.
-#[expect(clippy::print_stderr, reason = "progress must not mix with what is printed at the end")]
-fn warn_over(text: &str, terminal: bool) {
-    if terminal {
-        eprint!("\r\x1b[K{text}");
-    } else {
-        eprintln!("{text}");
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -376,6 +364,7 @@ mod tests {
             &["--once"][..],
             &["--file", "a.wav", "--tone", "600"],
             &["--file", "a.wav", "--clicks"],
+            &["--ca", "a.pem", "--insecure"],
             &["--role", "king"],
         ];
         for flags in refused {

@@ -5,12 +5,13 @@
 //! server, says where it is, and stops it on a signal.
 
 mod config;
+mod doctor;
 mod join;
 mod logs;
 mod settings;
 mod sim;
+mod tls;
 
-use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
     let outcome = match command.unwrap_or(Command::Serve(Box::default())) {
         Command::Serve(served) => serve(&served.over(options)).map(|()| ExitCode::SUCCESS),
         Command::Join(options) => join(&options),
+        Command::Doctor(options) => doctor::run(&options),
         Command::Sim(options) => sim::run(&options),
     };
     match outcome {
@@ -53,8 +55,10 @@ fn serve(options: &Options) -> anyhow::Result<()> {
         if let Some(engine) = &engine {
             server = server.with_routes(engine.routes());
         }
-        announce(server.local_addr());
+        announce(&server);
+        let hangups = server.tls().map(|tls| tls::follow_hangups(tls.reload())).transpose()?;
         server.run(stop_signal()?).await;
+        drop(hangups);
         if let Some(engine) = engine {
             engine.stop().await;
         }
@@ -73,24 +77,12 @@ fn runtime() -> anyhow::Result<Runtime> {
     builder.enable_all().build().context("cannot start the runtime")
 }
 
-/// Says where the studio is, for a person to click.
+/// Says where the studio is, for a person to click, and in the log what to know about it.
 #[expect(clippy::print_stdout, reason = "the one line that a person who starts it wants to see")]
-fn announce(address: SocketAddr) {
-    let ip = address.ip().to_canonical();
-    let host = match ip {
-        ip if ip.is_unspecified() => "localhost".to_owned(),
-        std::net::IpAddr::V4(ip) => ip.to_string(),
-        std::net::IpAddr::V6(ip) => format!("[{ip}]"),
-    };
-    println!("The studio is open at http://{host}:{}/", address.port());
-    if !ip.is_loopback() {
-        tracing::warn!(
-            "browsers will not give the microphone on http://ADDRESS:{port} from another machine, \
-             since the connection is not encrypted; put a proxy with a certificate in front, or \
-             open the page on this machine at http://localhost:{port}/",
-            port = address.port()
-        );
-    }
+fn announce(server: &Server) {
+    let address = server.local_addr();
+    println!("The studio is open at {}", tls::place(address, server.tls()));
+    tls::explain(address, server.tls());
 }
 
 /// Returns a future that completes when somebody asks the program to stop.

@@ -14,6 +14,7 @@ use openstudio_wire::limits::MAX_MESSAGE_BYTES;
 
 use crate::config::Options;
 use crate::logs::LogFormat;
+use crate::tls;
 
 /// The name of the settings file in the data folder.
 const FILE_NAME: &str = "openstudio.toml";
@@ -76,6 +77,8 @@ fn build(options: Options, data_dir: PathBuf) -> anyhow::Result<Settings> {
     if let Some(listen) = options.listen {
         server.listen = listen;
     }
+    server.tls = tls::source(&options)?;
+    server.http_redirect = options.http_redirect;
     server.web_dir = options.web_dir;
     server.allowed_origins = options.allowed_origins.unwrap_or_default();
     for origin in &server.allowed_origins {

@@ -15,7 +15,7 @@ use crate::network::{Datagram, Network};
 use crate::participant::{Options, ProgrammeSink, Wish};
 use crate::programme::Programme;
 use crate::recorder::Recorder;
-use crate::signalling::Socket;
+use crate::signalling::{Place, Socket};
 use crate::snapshot::Snapshot;
 use crate::voice::Voice;
 use crate::{PACKET_FRAMES, SAMPLE_RATE};
@@ -60,7 +60,7 @@ pub(crate) struct Engine {
     session: Session,
     network: Network,
     voice: Voice,
-    url: String,
+    place: Place,
     socket: Option<Socket>,
     connections: BTreeMap<PcId, Connection>,
     /// Which connection a sender's packets belong to.
@@ -89,7 +89,7 @@ pub(crate) struct Engine {
 impl Engine {
     /// Makes what a task is to own.
     pub(crate) fn new(
-        options: &Options,
+        (options, place): (&Options, Place),
         seed: Seed,
         (network, voice): (Network, Voice),
         reports: mpsc::Sender<Input>,
@@ -101,7 +101,7 @@ impl Engine {
             session: Session::new(SessionConfig::default(), seed, Timestamp::ZERO),
             network,
             voice,
-            url: options.link.socket_url(),
+            place,
             socket: None,
             connections: BTreeMap::new(),
             routes: BTreeMap::new(),

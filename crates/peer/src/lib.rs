@@ -45,6 +45,7 @@ pub use sound_file::{Cue, SoundFile, SoundFileError, SoundFileProblem};
 pub use voice::Source;
 
 pub use openstudio_session as session;
+pub use openstudio_tls::Trust;
 
 /// Frames of sound a second, in and out: Opus's own rate (RFC 6716).
 pub const SAMPLE_RATE: u32 = 48_000;

@@ -8,6 +8,8 @@ use openstudio_units::RoomId;
 /// Where a studio is, and which of its rooms is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
+    /// Whether the studio is reached over TLS: `https://` and `wss://`.
+    pub is_encrypted: bool,
     /// Host and port, as they stand in the link.
     pub authority: String,
     /// The room; without one, a new one is made.
@@ -19,10 +21,8 @@ pub struct Link {
 /// A link that leads to no room.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LinkError {
-    /// It does not begin with `http://`.
-    #[error(
-        "a link begins with `http://`, as in http://HOST:PORT/#ROOM; where a proxy encrypts, use the address of the studio behind it"
-    )]
+    /// It does not begin with `http://` or `https://`.
+    #[error("a link begins with `https://` or `http://`, as in https://HOST:PORT/#ROOM")]
     Scheme,
     /// There is no host in it.
     #[error("there is no host in the link")]
@@ -35,19 +35,21 @@ pub enum LinkError {
 impl Link {
     /// Returns the address for signalling.
     pub fn socket_url(&self) -> String {
-        format!("ws://{}/ws", self.authority)
+        let scheme = if self.is_encrypted { "wss" } else { "ws" };
+        format!("{scheme}://{}/ws", self.authority)
     }
 
     /// Returns the link that leads callers to a room of this studio.
     pub fn to_room(&self, room: RoomId) -> Self {
-        Self { authority: self.authority.clone(), room: Some(room), invite: None }
+        Self { room: Some(room), invite: None, ..self.clone() }
     }
 }
 
 impl std::fmt::Display for Link {
     /// Writes the link without its invitation, which is a secret.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "http://{}/", self.authority)?;
+        let scheme = if self.is_encrypted { "https" } else { "http" };
+        write!(f, "{scheme}://{}/", self.authority)?;
         self.room.map_or(Ok(()), |room| write!(f, "#{room}"))
     }
 }
@@ -56,7 +58,10 @@ impl FromStr for Link {
     type Err = LinkError;
 
     fn from_str(text: &str) -> Result<Self, LinkError> {
-        let rest = text.trim().strip_prefix("http://").ok_or(LinkError::Scheme)?;
+        let text = text.trim();
+        let encrypted = text.strip_prefix("https://").map(|rest| (rest, true));
+        let plain = text.strip_prefix("http://").map(|rest| (rest, false));
+        let (rest, is_encrypted) = encrypted.or(plain).ok_or(LinkError::Scheme)?;
         let (place, fragment) = rest.split_once('#').unwrap_or((rest, ""));
         let authority = place.split('/').next().unwrap_or_default();
         if authority.is_empty() {
@@ -73,7 +78,7 @@ impl FromStr for Link {
             .find_map(|pair| pair.strip_prefix("invite="))
             .filter(|token| !token.is_empty())
             .map(|token| Token(token.to_owned()));
-        Ok(Self { authority: authority.to_owned(), room, invite })
+        Ok(Self { is_encrypted, authority: authority.to_owned(), room, invite })
     }
 }
 
@@ -94,6 +99,14 @@ mod tests {
     }
 
     #[test]
+    fn a_link_with_https_leads_to_an_encrypted_socket() {
+        let link: Link = format!("https://radio.example/#{ROOM}").parse().unwrap();
+        assert_eq!(link.socket_url(), "wss://radio.example/ws");
+        let room = link.room.unwrap();
+        assert_eq!(link.to_room(room).to_string(), format!("https://radio.example/#{ROOM}"));
+    }
+
+    #[test]
     fn a_studio_alone_makes_a_room() {
         for text in ["http://[::1]:6736", "http://[::1]:6736/", "http://[::1]:6736/#"] {
             let link: Link = text.parse().unwrap();
@@ -103,7 +116,7 @@ mod tests {
 
     #[test]
     fn what_leads_nowhere_is_refused_with_what_to_do() {
-        assert_eq!("https://a/".parse::<Link>(), Err(LinkError::Scheme));
+        assert_eq!("ftp://a/".parse::<Link>(), Err(LinkError::Scheme));
         assert_eq!("http:///#x".parse::<Link>(), Err(LinkError::Host));
         let error = "http://a/#half-an-id".parse::<Link>().unwrap_err();
         assert!(error.to_string().contains("copy the whole link"), "{error}");

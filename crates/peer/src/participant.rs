@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use openstudio_session::Input;
 use openstudio_session::wire::DisplayName;
+use openstudio_tls::{TlsError, Trust};
 use openstudio_units::Seed;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -12,6 +13,7 @@ use tokio::task::JoinHandle;
 use crate::engine::Engine;
 use crate::link::Link;
 use crate::network::Network;
+use crate::signalling::Place;
 use crate::snapshot::Snapshot;
 use crate::voice::{Source, Voice};
 
@@ -23,6 +25,8 @@ const REPORTS: usize = 256;
 pub struct Options {
     /// The room, or the studio where one is to be made.
     pub link: Link,
+    /// Whom to believe that they are the studio, where the link says `https://`.
+    pub trust: Trust,
     /// What the participant is called.
     pub name: Option<DisplayName>,
     /// What it says.
@@ -86,6 +90,9 @@ pub enum StartError {
     /// The encoder could not be made.
     #[error("the Opus encoder could not be made: {0}")]
     Encoder(opus::Error),
+    /// There are no certificates to believe.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The system gave no random numbers.
     #[error("the system gives no random numbers: {0}")]
     Random(getrandom::Error),
@@ -115,7 +122,9 @@ impl Participant {
         let (sender, snapshot) = watch::channel(Snapshot::default());
         let (reports, reported) = mpsc::channel(REPORTS);
         network.lose(options.lose, Seed(seed));
-        let engine = Engine::new(&options, Seed(seed), (network, voice), reports, sender);
+        let tls = options.link.is_encrypted.then(|| options.trust.load()).transpose()?;
+        let place = Place { url: options.link.socket_url(), tls };
+        let engine = Engine::new((&options, place), Seed(seed), (network, voice), reports, sender);
         let task = tokio::spawn(engine.run(options, receiver, datagrams, reported));
         Ok(Self { wishes, snapshot, task })
     }

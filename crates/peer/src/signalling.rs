@@ -2,11 +2,12 @@
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use openstudio_session::{Input, SocketId};
+use openstudio_tls::ClientTls;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio_tungstenite::connect_async_with_config;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
+use tokio_tungstenite::{Connector, connect_async_tls_with_config};
 
 /// The largest message that is taken: more than a server sends.
 const MESSAGE_BYTES: usize = 4 << 20;
@@ -14,6 +15,14 @@ const MESSAGE_BYTES: usize = 4 << 20;
 /// Messages that wait to be sent at most. A socket that is so far behind is closed, and the
 /// session comes back on another.
 const QUEUE: usize = 1_024;
+
+/// Where the server is.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) url: String,
+    /// Who is believed to be it; none without TLS.
+    pub(crate) tls: Option<ClientTls>,
+}
 
 /// A socket, from being opened to being closed. Dropping it closes it.
 #[derive(Debug)]
@@ -27,10 +36,10 @@ pub(crate) struct Socket {
 
 impl Socket {
     /// Begins to open a socket. Reports go to `reports`.
-    pub(crate) fn open(id: SocketId, url: String, reports: mpsc::Sender<Input>) -> Self {
+    pub(crate) fn open(id: SocketId, place: Place, reports: mpsc::Sender<Input>) -> Self {
         let (outgoing, queue) = mpsc::channel(QUEUE);
         let task = tokio::spawn(async move {
-            let code = carry(id, &url, queue, &reports).await;
+            let code = carry(id, &place, queue, &reports).await;
             // The participant is gone, or wants to know.
             drop(reports.send(Input::SocketClosed { socket: id, code }).await);
         });
@@ -62,14 +71,17 @@ impl Drop for Socket {
 /// Carries messages both ways, until one side ends it. Returns the code of the close frame.
 async fn carry(
     id: SocketId,
-    url: &str,
+    place: &Place,
     mut queue: mpsc::Receiver<String>,
     reports: &mpsc::Sender<Input>,
 ) -> Option<u16> {
     let config = WebSocketConfig::default()
         .max_message_size(Some(MESSAGE_BYTES))
         .max_frame_size(Some(MESSAGE_BYTES));
-    let (mut socket, _) = match connect_async_with_config(url, Some(config), true).await {
+    let connector =
+        place.tls.as_ref().map_or(Connector::Plain, |tls| Connector::Rustls(tls.config()));
+    let connecting = connect_async_tls_with_config(&place.url, Some(config), true, Some(connector));
+    let (mut socket, _) = match connecting.await {
         Ok(connected) => connected,
         Err(error) => {
             tracing::debug!(%error, "the server does not answer");

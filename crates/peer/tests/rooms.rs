@@ -11,7 +11,7 @@ use std::time::Duration;
 use openstudio_peer::session::mesh::ConnectionState;
 use openstudio_peer::session::wire::DisplayName;
 use openstudio_peer::session::{EndReason, Input, mesh};
-use openstudio_peer::{Link, Options, Participant, Snapshot, Source};
+use openstudio_peer::{Link, Options, Participant, Snapshot, Source, Trust};
 use openstudio_server::{Server, ServerConfig};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
@@ -64,6 +64,7 @@ async fn join(link: &Link, index: u32) -> Participant {
     let name = DisplayName::new(&format!("Native {index}")).unwrap();
     let options = Options {
         link: link.clone(),
+        trust: Trust::default(),
         name: Some(name),
         source: Source::tone(hertz(index)),
         listens_only: false,

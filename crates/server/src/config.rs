@@ -24,6 +24,10 @@ pub struct ServerConfig {
     pub allowed_origins: Vec<String>,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpAddr>,
+    /// Where the certificate comes from; without one, the server speaks plain HTTP.
+    pub tls: Option<openstudio_tls::Source>,
+    /// Where to listen without TLS as well, to lead browsers to it.
+    pub http_redirect: Option<SocketAddr>,
     /// Rooms and seats.
     pub rooms: RoomConfig,
     /// Limits per socket and per address.
@@ -44,6 +48,8 @@ impl ServerConfig {
             has_engine: false,
             allowed_origins: Vec::new(),
             trusted_proxies: Vec::new(),
+            tls: None,
+            http_redirect: None,
             rooms: RoomConfig::default(),
             limits: Limits::default(),
             ping_interval: Duration::from_secs(15),

@@ -11,7 +11,7 @@ use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Extension, State};
 use axum::response::IntoResponse as _;
 use axum::routing::get;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, ORIGIN, UPGRADE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, ORIGIN, STRICT_TRANSPORT_SECURITY, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri};
 use openstudio_wire::limits::MAX_MESSAGE_BYTES;
 use tokio::sync::OwnedSemaphorePermit;
@@ -33,6 +33,9 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self' 'wa
      style-src 'self'; connect-src 'self'; img-src 'self' data:; \
      media-src 'self' blob: mediastream:; font-src 'self'; worker-src 'self'; \
      manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// For how long browsers remember that the studio is at https alone (RFC 6797): 180 days.
+const STRICT_TRANSPORT: &str = "max-age=15552000";
 
 /// Headers on every answer.
 const HEADERS: [(&str, &str); 7] = [
@@ -60,6 +63,8 @@ pub(crate) struct App {
     pub(crate) keep_alive: KeepAlive,
     pub(crate) allowed_origins: Vec<String>,
     pub(crate) trusted_proxies: Vec<IpAddr>,
+    /// Whether pages come over TLS from this server itself.
+    pub(crate) is_encrypted: bool,
 }
 
 /// The address at the other end of the TCP connection.
@@ -96,8 +101,9 @@ type Connection = (Extension<PeerAddr>, Extension<ConnectionPermit>);
 
 type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
 
-/// Makes the routes: the server's own, and `further`.
-pub(crate) fn router(app: Arc<App>, further: Router) -> Router {
+/// Makes the routes: the server's own, and `further`. `lasts` says that browsers may remember
+/// that the studio is at https alone.
+pub(crate) fn router(app: Arc<App>, further: Router, lasts: bool) -> Router {
     Router::new()
         .route("/", get(page_or_socket))
         .route("/ws", get(socket_only))
@@ -106,10 +112,16 @@ pub(crate) fn router(app: Arc<App>, further: Router) -> Router {
         .fallback(get(asset))
         .with_state(app)
         .merge(further)
-        .layer(axum::middleware::map_response(harden))
+        .layer(axum::middleware::map_response(move |response| {
+            std::future::ready(harden(response, lasts))
+        }))
 }
 
-async fn harden(mut response: Response<Body>) -> Response<Body> {
+fn harden(mut response: Response<Body>, lasts: bool) -> Response<Body> {
+    if lasts {
+        let strict = HeaderValue::from_static(STRICT_TRANSPORT);
+        response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, strict);
+    }
     for (name, value) in HEADERS {
         response
             .headers_mut()
@@ -155,7 +167,7 @@ fn open_socket(
         Ok(upgrade) => upgrade,
         Err(rejection) => return rejection.into_response(),
     };
-    if !is_own_origin(headers, &app.allowed_origins) {
+    if !is_own_origin(headers, &app.allowed_origins, app.is_encrypted) {
         return sentence(
             StatusCode::FORBIDDEN,
             "This page is not one of this server's. If it should be, start the server with \
@@ -189,7 +201,9 @@ fn open_socket(
 
 /// Returns whether a WebSocket request comes from a page of this server, from an
 /// allowed one, or from no page at all: only browsers send `Origin`, and they always do.
-fn is_own_origin(headers: &HeaderMap, allowed: &[String]) -> bool {
+/// A server that encrypts has no page without encryption: one that says so is of somebody
+/// in between.
+fn is_own_origin(headers: &HeaderMap, allowed: &[String], encrypted: bool) -> bool {
     let Some(origin) = headers.get(ORIGIN) else {
         return true;
     };
@@ -199,9 +213,12 @@ fn is_own_origin(headers: &HeaderMap, allowed: &[String]) -> bool {
     if allowed.iter().any(|known| known.trim_end_matches('/').eq_ignore_ascii_case(origin)) {
         return true;
     }
-    let Some((_, authority)) = origin.split_once("://") else {
+    let Some((scheme, authority)) = origin.split_once("://") else {
         return false;
     };
+    if encrypted && scheme != "https" {
+        return false;
+    }
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     host.is_some_and(|host| host.eq_ignore_ascii_case(authority))
 }
@@ -259,14 +276,15 @@ mod tests {
     #[test]
     fn only_own_and_allowed_pages_may_open_a_socket() {
         let allowed = ["https://radio.example/".to_owned()];
-        let check = |origin: Option<&str>| {
+        let check_as = |origin: Option<&str>, encrypted| {
             let mut headers = HeaderMap::new();
             headers.insert(HOST, HeaderValue::from_static("studio.example:6736"));
             if let Some(origin) = origin {
                 headers.insert(ORIGIN, origin.parse().unwrap());
             }
-            is_own_origin(&headers, &allowed)
+            is_own_origin(&headers, &allowed, encrypted)
         };
+        let check = |origin| check_as(origin, false);
         assert!(check(None));
         assert!(check(Some("http://studio.example:6736")));
         assert!(check(Some("https://Studio.example:6736")));
@@ -276,5 +294,8 @@ mod tests {
         assert!(!check(Some("http://evil.example")));
         assert!(!check(Some("null")));
         assert!(!check(Some("")));
+        assert!(check_as(Some("https://studio.example:6736"), true));
+        assert!(!check_as(Some("http://studio.example:6736"), true), "somebody in between");
+        assert!(check_as(None, true));
     }
 }

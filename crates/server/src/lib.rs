@@ -8,6 +8,7 @@
 //! Media never passes through. Every queue, buffer and table is bounded. The trouble of
 //! one socket (too fast, too slow, too large, a panic) ends that socket and no other.
 
+mod accept;
 mod address;
 mod assets;
 mod config;
@@ -17,6 +18,7 @@ mod http;
 mod hub;
 mod limits;
 mod outbox;
+mod redirect;
 mod secret;
 mod serve;
 mod socket;
@@ -27,5 +29,6 @@ mod tokens;
 pub use config::{Limits, ServerConfig};
 pub use engine::{EngineLine, EnginePort, EngineRequest};
 pub use openstudio_room::{ConnId, EngineOrder};
+pub use openstudio_tls as tls;
 pub use secret::SecretError;
 pub use serve::{Server, StartError};

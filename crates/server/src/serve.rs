@@ -1,42 +1,35 @@
 //! [`Server`]: opening the port, accepting, stopping.
 
-use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
-use axum::body::Body;
-use http::Request;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use openstudio_room::Rooms;
+use openstudio_tls::{Kind, Tls, TlsConfig, TlsError};
 use openstudio_units::{RoomId, Seed, Timestamp};
 use thiserror::Error;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::mpsc::{self, UnboundedReceiver, unbounded_channel};
 use tokio::sync::{Semaphore, watch};
-use tower_service::Service as _;
 
+use crate::accept::{self, Door, Gate, accept};
 use crate::assets::Assets;
 use crate::config::ServerConfig;
 use crate::ended::EndedRooms;
 use crate::engine::{self, EngineLine, EnginePort, EngineRequest};
-use crate::http::{App, ConnectionPermit, PeerAddr, router};
+use crate::http::{App, router};
 use crate::hub::Hub;
 use crate::limits::AddressBook;
+use crate::redirect;
 use crate::secret::{Secret, SecretError};
 use crate::socket::KeepAlive;
 use crate::tokens::JwtTokens;
 
-/// How long a client may take to send a request's head.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// A request's head, bytes. Browsers send below 2 KB.
-const MAX_HEADER_BYTES: usize = 16 * 1024;
+/// The port to which authorities and browsers come by a public name.
+const HTTPS_PORT: u16 = 443;
 
 /// How long sockets have to go when the server stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
@@ -82,6 +75,18 @@ pub enum StartError {
         /// The folder.
         path: PathBuf,
     },
+    /// There is no certificate.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// Those who come without TLS cannot be led to it.
+    #[error("cannot listen on {address}; choose another address with --http-redirect")]
+    Redirect {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
 }
 
 /// A server that listens.
@@ -89,6 +94,11 @@ pub enum StartError {
 pub struct Server {
     listener: TcpListener,
     local_addr: SocketAddr,
+    tls: Option<Tls>,
+    /// Where the engine connects, which needs no TLS: on this machine, if there is any.
+    inner: Option<TcpListener>,
+    /// Where those are led to TLS who come without.
+    redirect: Option<TcpListener>,
     app: Arc<App>,
     connections: Arc<Semaphore>,
     ended: (EndedRooms, UnboundedReceiver<RoomId>),
@@ -112,16 +122,27 @@ impl Server {
         {
             return Err(StartError::WebDir { path: path.clone() });
         }
-        let address = config.listen;
-        let listener = TcpListener::bind(address).await.map_err(|source| {
-            if source.kind() == io::ErrorKind::AddrInUse {
-                StartError::AddressInUse { address }
-            } else {
-                StartError::Listen { address, source }
+        let tls = match &config.tls {
+            Some(source) => {
+                let (source, data_dir) = (source.clone(), config.data_dir.clone());
+                Some(Tls::open(&TlsConfig { source, data_dir })?)
             }
-        })?;
-        let local_addr =
-            listener.local_addr().map_err(|source| StartError::Listen { address, source })?;
+            None => None,
+        };
+        let (listener, local_addr) = listen(config.listen).await?;
+        let inner = if tls.is_some() && config.has_engine {
+            Some(listen((Ipv4Addr::LOCALHOST, 0).into()).await?.0)
+        } else {
+            None
+        };
+        let redirect = match config.http_redirect {
+            Some(address) => Some(
+                TcpListener::bind(address)
+                    .await
+                    .map_err(|source| StartError::Redirect { address, source })?,
+            ),
+            None => None,
+        };
 
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(|_| SecretError::Random)?;
@@ -147,11 +168,15 @@ impl Server {
             },
             allowed_origins: config.allowed_origins,
             trusted_proxies: config.trusted_proxies,
+            is_encrypted: tls.is_some(),
         };
         let connections = usize::try_from(config.limits.connections).unwrap_or(usize::MAX);
         Ok(Self {
             listener,
             local_addr,
+            tls,
+            inner,
+            redirect,
             app: Arc::new(app),
             connections: Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS))),
             ended: (ended, ended_receiver),
@@ -164,7 +189,9 @@ impl Server {
     /// [`ServerConfig::has_engine`] is not set.
     pub fn engine(&mut self) -> Option<EnginePort> {
         let requests = self.requests.take()?;
-        let line = EngineLine { hub: Arc::clone(&self.app.hub), address: self.local_addr };
+        let inner = self.inner.as_ref().and_then(|inner| inner.local_addr().ok());
+        let address = inner.unwrap_or(self.local_addr);
+        let line = EngineLine { hub: Arc::clone(&self.app.hub), address };
         Some(EnginePort { requests, line })
     }
 
@@ -180,23 +207,36 @@ impl Server {
         self.local_addr
     }
 
+    /// Returns the certificate, if the server speaks TLS.
+    pub fn tls(&self) -> Option<&Tls> {
+        self.tls.as_ref()
+    }
+
     /// Serves until `stop` completes, then tells everybody to come back and returns
     /// within a few seconds.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        let Self { listener, app, connections, ended, routes: further, .. } = self;
+        let Self { listener, local_addr, tls, inner, redirect, app, .. } = self;
         let hub = Arc::clone(&app.hub);
         let timers = tokio::spawn({
             let hub = Arc::clone(&hub);
             async move { hub.run_timers().await }
         });
-        let keeper = tokio::spawn(keep_ended_rooms(ended.0, ended.1));
+        let keeper = tokio::spawn(keep_ended_rooms(self.ended.0, self.ended.1));
         let (stopping, stopped) = watch::channel(false);
-        let routes = router(Arc::clone(&app), further);
+        let doors =
+            Doors::new(router_of(&app, self.routes, tls.as_ref()), tls.as_ref(), local_addr);
+        let certificate = tls.map(|tls| tokio::spawn(tls.keep()));
+        let gate = Gate { app, connections: self.connections, stopped };
         tokio::select! {
-            () = accept(&listener, (&app, &routes), &connections, &stopped) => {}
+            () = accept(Some(&listener), &gate, &doors.main) => {}
+            () = accept(inner.as_ref(), &gate, &doors.inner) => {}
+            () = accept(redirect.as_ref(), &gate, &doors.redirect) => {}
             () = stop => {}
         }
-        drop((listener, stopped));
+        drop((listener, inner, redirect, gate, doors));
+        if let Some(certificate) = certificate {
+            certificate.abort();
+        }
         tracing::info!("stopping");
         hub.shut_down();
         stopping.send_replace(true);
@@ -208,81 +248,53 @@ impl Server {
             tracing::warn!("some connections did not close in time");
         }
         timers.abort();
-        drop((app, routes, hub));
+        drop(hub);
         // The last owner of the hub is gone unless a connection hangs, so this ends too.
         let _ = tokio::time::timeout(Duration::from_millis(500), keeper).await;
         tracing::info!("stopped");
     }
 }
 
-/// Accepts connections for ever.
-async fn accept(
-    listener: &TcpListener,
-    (app, routes): (&App, &Router),
-    connections: &Arc<Semaphore>,
-    stopped: &watch::Receiver<bool>,
-) {
-    loop {
-        let Ok(permit) = Arc::clone(connections).acquire_owned().await else {
-            return;
-        };
-        match listener.accept().await {
-            Ok((stream, peer)) => {
-                let Some(lease) = app.admit_connection(peer.ip()) else { continue };
-                let permit = ConnectionPermit::new(permit, lease);
-                spawn_connection((stream, peer), routes.clone(), permit, stopped.clone());
-            }
-            Err(error) => {
-                // Usually too many open files, which passes when connections close.
-                tracing::warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
+/// What is behind each listener.
+struct Doors {
+    main: Door,
+    inner: Door,
+    redirect: Door,
+}
+
+impl Doors {
+    fn new(routes: Router, tls: Option<&Tls>, local: SocketAddr) -> Self {
+        // An authority comes to a public name at this port, whatever port it leads to.
+        let is_public = tls.is_some_and(|tls| tls.kind() == Kind::Acme);
+        let redirect = redirect::router(if is_public { HTTPS_PORT } else { local.port() });
+        let tls =
+            tls.map(|tls| accept::Tls { acceptor: tls.acceptor(), redirect: redirect.clone() });
+        Self {
+            main: Door { routes: routes.clone(), tls },
+            inner: Door { routes, tls: None },
+            redirect: Door { routes: redirect, tls: None },
         }
     }
 }
 
-fn spawn_connection(
-    (stream, peer): (TcpStream, SocketAddr),
-    routes: Router,
-    permit: ConnectionPermit,
-    mut stopped: watch::Receiver<bool>,
-) {
-    let _ = stream.set_nodelay(true);
-    let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(PeerAddr(peer));
-        request.extensions_mut().insert(permit.clone());
-        let mut routes = routes.clone();
-        async move {
-            Ok::<_, Infallible>(match routes.call(request.map(Body::new)).await {
-                Ok(response) => response,
-                Err(never) => match never {},
-            })
+/// Makes the routes. Browsers may remember that the studio is at https alone, unless its
+/// certificate is its own: then people have to go on by hand, which such a memory forbids.
+fn router_of(app: &Arc<App>, further: Router, tls: Option<&Tls>) -> Router {
+    let lasts = tls.is_some_and(|tls| tls.kind() != Kind::SelfSigned);
+    router(Arc::clone(app), further, lasts)
+}
+
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |source: io::Error| {
+        if source.kind() == io::ErrorKind::AddrInUse {
+            StartError::AddressInUse { address }
+        } else {
+            StartError::Listen { address, source }
         }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
-        .max_buf_size(MAX_HEADER_BYTES)
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
-    tokio::spawn(async move {
-        let mut connection = std::pin::pin!(connection);
-        let stop = async { drop(stopped.wait_for(|stopped| *stopped).await) };
-        let result = tokio::select! {
-            result = &mut connection => Some(result),
-            () = stop => None,
-        };
-        let result = match result {
-            Some(result) => result,
-            None => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
-        };
-        if let Err(error) = result {
-            tracing::debug!(%error, "connection");
-        }
-    });
+    };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let local_addr = listener.local_addr().map_err(failed)?;
+    Ok((listener, local_addr))
 }
 
 /// Writes down which rooms have ended.

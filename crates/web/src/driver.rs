@@ -22,7 +22,7 @@ mod studio;
 mod tabs;
 mod timer;
 
-pub(crate) use browser::{copy_text, local_time, remember, remembered};
+pub(crate) use browser::{copy_text, is_secure, local_time, remember, remembered};
 pub(crate) use event::{Event, Sender, Wish};
 pub(crate) use externs::Sink;
 pub(crate) use listener::Listener;

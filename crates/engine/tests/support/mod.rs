@@ -8,7 +8,7 @@ use std::time::Duration;
 use openstudio_engine::{Engine, EngineConfig};
 use openstudio_peer::session::wire::{DisplayName, EngineState, Line};
 use openstudio_peer::session::{Input, Order};
-use openstudio_peer::{Link, Options, Participant, Snapshot, Source};
+use openstudio_peer::{Link, Options, Participant, Snapshot, Source, Trust};
 use openstudio_record::{Library, Summary};
 use openstudio_server::{EngineLine, Server, ServerConfig};
 use openstudio_units::RoomId;
@@ -96,6 +96,7 @@ pub(crate) fn hertz(index: u32) -> u32 {
 async fn join(link: &Link, index: u32) -> Participant {
     let options = Options {
         link: link.clone(),
+        trust: Trust::default(),
         name: Some(DisplayName::new(&format!("Native {index}")).unwrap()),
         source: Source::tone(hertz(index)),
         listens_only: false,

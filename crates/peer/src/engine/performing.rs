@@ -20,7 +20,7 @@ impl Engine {
                 match output {
                     Output::OpenSocket(id) => {
                         let reports = self.reports.clone();
-                        self.socket = Some(Socket::open(id, self.url.clone(), reports));
+                        self.socket = Some(Socket::open(id, self.place.clone(), reports));
                     }
                     Output::SendText { socket: id, text } => {
                         if let Some(socket) = self.socket.as_mut().filter(|s| s.id == id) {

@@ -49,6 +49,12 @@ pub(crate) fn origin() -> String {
     web_sys::window().and_then(|w| w.location().origin().ok()).unwrap_or_default()
 }
 
+/// Returns whether browsers give a microphone to this page (a *secure context*): it came by
+/// `https://`, or from this machine.
+pub(crate) fn is_secure() -> bool {
+    web_sys::window().is_some_and(|window| window.is_secure_context())
+}
+
 /// Returns what the page's address leads to.
 pub(crate) fn address(window: &Window) -> Address {
     Address::parse(&window.location().hash().unwrap_or_default())

@@ -150,6 +150,9 @@ pub(crate) fn spends_token(code: ErrorCode) -> bool {
 /// For somebody whose kept seat the server does not take any more.
 pub(crate) const SEAT_LOST: &str = "Your place was not kept any longer. Join again.";
 
+/// In front of the room, on a page to which browsers give no microphone.
+pub(crate) const INSECURE_PAGE: &str = "This page came without encryption, so your browser will not give it a microphone: here you can only listen. Ask the station for its https:// address. If you run the station, start the studio with --tls acme (it has a public name) or --tls self-signed (a local network), or put a proxy with a certificate in front; on the studio's own machine http://localhost works, too.";
+
 /// While the first socket cannot be opened.
 pub(crate) const UNREACHABLE: &str =
     "The studio server cannot be reached. Trying again… Check your network if this goes on.";

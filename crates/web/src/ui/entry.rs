@@ -39,6 +39,9 @@ pub(crate) fn Entry(view: View, wishes: Wishes) -> impl IntoView {
                     <h1>{move || title(&view.address.get())}</h1>
                     <p class="lead">{move || lead(&view.address.get(), view.kept_role.get())}</p>
                     <NoticeBox view wishes/>
+                    <Show when=|| !driver::is_secure()>
+                        <p class="notice is-warning" role="note">{words::INSECURE_PAGE}</p>
+                    </Show>
                     <Show when=doubles>
                         <p class="notice is-warning" role="status">{Notice::other_tab().text}</p>
                     </Show>

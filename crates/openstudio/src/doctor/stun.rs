@@ -1,0 +1,249 @@
+//! Do the STUN servers answer, and what do they say of the way out of this network?
+
+use std::collections::BTreeSet;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use openstudio_server::ServerConfig;
+use stun_types::attribute::XorMappedAddress;
+use stun_types::message::{
+    BINDING, Message, MessageClass, MessageType, MessageWrite as _, MessageWriteVec, TransactionId,
+};
+use tokio::net::{UdpSocket, lookup_host};
+
+use super::finding::Finding;
+
+const STUN: &str = "stun";
+
+/// The port of `stun:` without one (RFC 8489 §9).
+const DEFAULT_PORT: u16 = 3478;
+
+/// How long is waited for an answer before the request is sent again (RFC 8489 §6.2.1); twice
+/// as long each time.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+
+/// How often a request is sent.
+const REQUESTS: u32 = 4;
+
+/// The largest answer that is looked at, bytes.
+const MAX_ANSWER: usize = 1_500;
+
+pub(crate) async fn check(config: &ServerConfig) -> Vec<Finding> {
+    let servers = &config.rooms.ice.stun;
+    if servers.is_empty() {
+        return vec![without(config)];
+    }
+    let socket = match UdpSocket::bind("0.0.0.0:0").await {
+        Ok(socket) => socket,
+        Err(error) => {
+            let advice = "see the system's limits";
+            return vec![Finding::fail(STUN, format!("no UDP port ({error})"), advice)];
+        }
+    };
+    let mut found = Vec::new();
+    let mut mapped = Vec::new();
+    for url in servers {
+        let Some(place) = url.strip_prefix("stun:") else {
+            let words = format!("{url} is asked over TLS by browsers, and is not checked");
+            found.push(Finding::ok(STUN, words));
+            continue;
+        };
+        match ask(&socket, place).await {
+            Ok((server, address)) => {
+                let words = format!("{url} answers; it sees this machine as {address}");
+                found.push(Finding::ok(STUN, words));
+                mapped.push((server, address));
+            }
+            Err(trouble) => found.push(trouble.told(url)),
+        }
+    }
+    found.extend(compare(&mapped));
+    found
+}
+
+fn without(config: &ServerConfig) -> Finding {
+    if config.listen.ip().to_canonical().is_loopback() {
+        return Finding::ok(STUN, "no server is configured, and none is needed on this machine");
+    }
+    Finding::warn(
+        STUN,
+        "no server is configured; people behind different routers may not reach each other",
+        "name one with --stun stun:HOST:PORT",
+    )
+}
+
+/// Why a server gave no address.
+#[derive(Debug)]
+enum Trouble {
+    Name,
+    Network(io::Error),
+    Silent,
+    /// It answers, but says no address.
+    Refused,
+}
+
+impl Trouble {
+    fn told(&self, url: &str) -> Finding {
+        match self {
+            Self::Name => Finding::fail(
+                STUN,
+                format!("the name in {url} leads to no IPv4 address"),
+                "correct it, or see why names are not found here (/etc/resolv.conf)",
+            ),
+            Self::Network(error) => Finding::fail(
+                STUN,
+                format!("{url} cannot be reached ({error})"),
+                "see whether this machine has a way to the internet",
+            ),
+            Self::Silent => Finding::fail(
+                STUN,
+                format!("{url} does not answer"),
+                "see whether it runs, and whether a firewall lets UDP out and the answer in",
+            ),
+            Self::Refused => Finding::fail(
+                STUN,
+                format!("{url} answers, but gives no address"),
+                "see whether it is a STUN server, or name another",
+            ),
+        }
+    }
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        Self::Network(error)
+    }
+}
+
+/// Asks a server as which address it sees this socket. Returns both.
+async fn ask(socket: &UdpSocket, place: &str) -> Result<(SocketAddr, SocketAddr), Trouble> {
+    // The query of a URI (`?transport=`) is not for us.
+    let place = place.split('?').next().unwrap_or_default();
+    let has_port = place.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    let place = if has_port { place.to_owned() } else { format!("{place}:{DEFAULT_PORT}") };
+    let mut addresses = lookup_host(place).await.map_err(|_| Trouble::Name)?;
+    let server = addresses.find(SocketAddr::is_ipv4).ok_or(Trouble::Name)?;
+    let transaction = TransactionId::generate();
+    let request = request(transaction);
+    let mut wait = FIRST_WAIT;
+    for _ in 0..REQUESTS {
+        socket.send_to(&request, server).await?;
+        match tokio::time::timeout(wait, answer(socket, server, transaction)).await {
+            Ok(answer) => return Ok((server, answer?)),
+            Err(_) => wait *= 2,
+        }
+    }
+    Err(Trouble::Silent)
+}
+
+/// A Binding request without attributes (RFC 8489 §3).
+fn request(transaction: TransactionId) -> Vec<u8> {
+    let kind = MessageType::from_class_method(MessageClass::Request, BINDING);
+    Message::builder(kind, transaction, MessageWriteVec::with_capacity(20)).finish()
+}
+
+/// Waits for the answer to a request; whatever else comes is not for us.
+async fn answer(
+    socket: &UdpSocket,
+    server: SocketAddr,
+    transaction: TransactionId,
+) -> Result<SocketAddr, Trouble> {
+    let mut bytes = [0; MAX_ANSWER];
+    loop {
+        let (length, from) = match socket.recv_from(&mut bytes).await {
+            Ok(received) => received,
+            // What an ICMP message says of an earlier request (a closed port).
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => continue,
+            Err(error) => return Err(error.into()),
+        };
+        let Ok(message) = Message::from_bytes(bytes.get(..length).unwrap_or_default()) else {
+            continue;
+        };
+        if from == server && message.transaction_id() == transaction && message.is_response() {
+            return mapped(&message).ok_or(Trouble::Refused);
+        }
+    }
+}
+
+fn mapped(message: &Message<'_>) -> Option<SocketAddr> {
+    let mapped = message.attribute::<XorMappedAddress>().ok()?;
+    Some(mapped.addr(message.transaction_id()))
+}
+
+/// Whether the way out depends on where it leads (RFC 4787 §4.1), which two servers can tell.
+fn compare(mapped: &[(SocketAddr, SocketAddr)]) -> Option<Finding> {
+    let servers: BTreeSet<SocketAddr> = mapped.iter().map(|(server, _)| *server).collect();
+    let addresses: BTreeSet<SocketAddr> = mapped.iter().map(|(_, address)| *address).collect();
+    match (servers.len(), addresses.len()) {
+        (0 | 1, _) => None,
+        (_, 1) => Some(Finding::ok("nat", "one address for all destinations")),
+        _ => Some(Finding::warn(
+            "nat",
+            "the router gives another address for each destination, so people behind another such \
+             router are not reached directly",
+            "configure a TURN server, or let the studio be reached without address translation",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finding::Level;
+    use super::*;
+    use stun_types::message::MessageWriteExt as _;
+
+    /// A server that says this address, or the real one, to each request; it loses the first
+    /// `lose` of them.
+    async fn server(says: Option<SocketAddr>, lose: usize) -> SocketAddr {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let address = socket.local_addr().unwrap();
+        tokio::spawn(async move {
+            let mut bytes = [0; MAX_ANSWER];
+            let mut seen = 0;
+            while let Ok((length, from)) = socket.recv_from(&mut bytes).await {
+                seen += 1;
+                let request = Message::from_bytes(&bytes[..length]).unwrap();
+                assert!(request.has_method(BINDING));
+                if seen <= lose {
+                    continue;
+                }
+                let mut answer = Message::builder_success(&request, MessageWriteVec::new());
+                let mapped = XorMappedAddress::new(says.unwrap_or(from), request.transaction_id());
+                answer.add_attribute(&mapped).unwrap();
+                let _ = socket.send_to(b"not for you", from).await;
+                let _ = socket.send_to(&answer.finish(), from).await;
+            }
+        });
+        address
+    }
+
+    #[tokio::test]
+    async fn a_server_says_as_which_address_it_sees_us_also_when_a_request_is_lost() {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let own = socket.local_addr().unwrap();
+        for lose in [0, 1] {
+            let place = server(None, lose).await;
+            let (from, seen) = ask(&socket, &place.to_string()).await.unwrap();
+            assert_eq!((from, seen), (place, own));
+        }
+    }
+
+    #[tokio::test]
+    async fn names_that_lead_nowhere_and_ports_without_a_server_are_told_apart() {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        assert!(matches!(ask(&socket, "stun.invalid").await, Err(Trouble::Name)));
+    }
+
+    #[test]
+    fn two_servers_tell_what_the_router_does() {
+        let at = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let (a, b) = (at("192.0.2.1:3478"), at("192.0.2.2:3478"));
+        let (x, y) = (at("198.51.100.7:4000"), at("198.51.100.7:4001"));
+        let level = |mapped: &[_]| compare(mapped).map(|finding| finding.level());
+        assert_eq!(level(&[(a, x)]), None);
+        assert_eq!(level(&[(a, x), (a, x)]), None, "it is one server");
+        assert_eq!(level(&[(a, x), (b, x)]), Some(Level::Ok));
+        assert_eq!(level(&[(a, x), (b, y)]), Some(Level::Warn));
+    }
+}
