@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use openstudio_room::RoomConfig;
 
+use crate::relay::{RelayConfig, SharedTurn};
+
 /// The TCP port of an OpenStudio server where nothing else is chosen.
 const DEFAULT_PORT: u16 = 6736;
 
@@ -24,6 +26,10 @@ pub struct ServerConfig {
     pub allowed_origins: Vec<String>,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpAddr>,
+    /// The relay in this server; none for no relay.
+    pub relay: Option<RelayConfig>,
+    /// Relays of somebody else's that credentials are made for.
+    pub turn_shared: Vec<SharedTurn>,
     /// Rooms and seats.
     pub rooms: RoomConfig,
     /// Limits per socket and per address.
@@ -44,6 +50,8 @@ impl ServerConfig {
             has_engine: false,
             allowed_origins: Vec::new(),
             trusted_proxies: Vec::new(),
+            relay: None,
+            turn_shared: Vec::new(),
             rooms: RoomConfig::default(),
             limits: Limits::default(),
             ping_interval: Duration::from_secs(15),

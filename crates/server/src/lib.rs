@@ -5,7 +5,7 @@
 //! it is held. What a message means is decided in `openstudio-room` and nowhere here.
 //!
 //! # Invariants
-//! Media never passes through. Every queue, buffer and table is bounded. The trouble of
+//! Media passes through the relay alone, and there as ciphertext. Every queue, buffer and table is bounded. The trouble of
 //! one socket (too fast, too slow, too large, a panic) ends that socket and no other.
 
 mod address;
@@ -17,6 +17,7 @@ mod http;
 mod hub;
 mod limits;
 mod outbox;
+mod relay;
 mod secret;
 mod serve;
 mod socket;
@@ -27,5 +28,6 @@ mod tokens;
 pub use config::{Limits, ServerConfig};
 pub use engine::{EngineLine, EnginePort, EngineRequest};
 pub use openstudio_room::{ConnId, EngineOrder};
+pub use relay::{RelayConfig, SharedTurn};
 pub use secret::SecretError;
 pub use serve::{Server, StartError};

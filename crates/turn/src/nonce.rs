@@ -84,7 +84,7 @@ mod tests {
         assert!(nonces.is_good(now, client, &nonce));
         assert!(!nonces.is_good(now, "192.0.2.1:6".parse().unwrap(), &nonce));
         assert!(!nonces.is_good(now, "192.0.2.2:5".parse().unwrap(), &nonce));
-        assert!(nonces.is_good(now + LIFETIME - Duration::from_secs(1), client, &nonce));
+        assert!(nonces.is_good(now + (LIFETIME - Duration::from_secs(1)), client, &nonce));
         assert!(!nonces.is_good(now + LIFETIME, client, &nonce));
         assert!(!Nonces::new(Seed::from_number(2)).is_good(now, client, &nonce));
         for wrong in ["", "AAAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAAAAAAA", "!!!!!!!!!!!!!!!!"] {

@@ -76,7 +76,8 @@ fn has_fingerprint(bytes: &[u8], before: usize, kind: [u8; 2], value: Option<&[u
     let [high, low] = length.to_be_bytes();
     let covered = bytes.get(4..before).unwrap_or_default();
     let sum = Fingerprint::compute(&[&[kind[0], kind[1], high, low], covered]);
-    value == Some(&sum)
+    let [a, b, c, d] = sum;
+    value == Some(&[a ^ 0x53, b ^ 0x54, c ^ 0x55, d ^ 0x4E])
 }
 
 /// Returns an attribute; none if it is not there or is wrong.
