@@ -39,6 +39,8 @@ export class Studio {
   // over a restart, as it does at a station.
   async boot() {
     const listen = ['serve', '--listen', `127.0.0.1:${this.port}`, '--data-dir', this.data];
+    // Many servers run at once, and there is one port of TURN.
+    if (!this.args.some((arg) => arg.startsWith('--turn-'))) listen.push('--turn-server', 'false');
     this.log = '';
     this.process = spawn(this.binary, [...listen, ...this.args], { stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [this.process.stdout, this.process.stderr]) {

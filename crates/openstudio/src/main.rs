@@ -7,6 +7,7 @@
 mod config;
 mod join;
 mod logs;
+mod relay;
 mod settings;
 mod sim;
 
