@@ -77,6 +77,7 @@ impl RelayConfig {
 pub(crate) struct Relay {
     address: SocketAddr,
     secret: SharedSecret,
+    driver: Arc<Driver>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -85,6 +86,7 @@ impl Drop for Relay {
         for task in &self.tasks {
             task.abort();
         }
+        self.driver.shut_down();
     }
 }
 
@@ -115,9 +117,12 @@ impl Relay {
                 (streams, address),
                 (config.streams, config.address_streams),
             )),
-            tokio::spawn(async move { driver.run_timers().await }),
+            tokio::spawn({
+                let driver = Arc::clone(&driver);
+                async move { driver.run_timers().await }
+            }),
         ];
-        Ok(Self { address, secret, tasks })
+        Ok(Self { address, secret, driver, tasks })
     }
 
     /// Returns the address that it listens on, with its real port.

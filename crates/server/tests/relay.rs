@@ -1,5 +1,10 @@
 //! The relay with real sockets: credentials from a seat, allocations by UDP and TCP, packets.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test fails by panicking"
+)]
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -63,6 +63,13 @@ impl Driver {
         Self { state: Mutex::new(state), listener, started, timer_moved }
     }
 
+    /// Closes the relays, whose readers hold on to this.
+    pub(super) fn shut_down(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.relays.clear();
+        state.streams.clear();
+    }
+
     /// A message came from a client.
     pub(super) fn handle(self: &Arc<Self>, client: Client, bytes: &[u8]) {
         self.with(|server, now| server.handle(now, client, bytes));
