@@ -41,6 +41,8 @@ export class Studio {
   // over a restart, as it does at a station.
   async boot() {
     const listen = ['serve', '--listen', `${this.host}:${this.port}`, '--data-dir', this.data];
+    // Many servers run at once, and there is one port of TURN.
+    if (!this.args.some((arg) => arg.startsWith('--turn-'))) listen.push('--turn-server', 'false');
     this.log = '';
     const [program, ...args] = [...this.prefix, this.binary, ...listen, ...this.args];
     this.process = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });

@@ -121,6 +121,8 @@ impl Server {
     /// # Errors
     /// It does not say within [`PATIENCE`] that it is open.
     pub async fn spawn(mut command: Command, data_dir: &Path) -> anyhow::Result<Self> {
+        // Many servers run at once, and there is one port of TURN. A flag says otherwise.
+        command.env("OPENSTUDIO_TURN_SERVER", "false");
         let mut child = command
             .env("OPENSTUDIO_DATA_DIR", data_dir)
             .env_remove("OPENSTUDIO_CONFIG")

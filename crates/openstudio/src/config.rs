@@ -4,6 +4,7 @@
 //! environment, and as a key of the TOML file. All are optional here; `settings.rs`
 //! puts them together with the defaults.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -25,6 +26,22 @@ pub(crate) struct Cli {
     pub(crate) command: Option<Command>,
     #[command(flatten)]
     pub(crate) options: Options,
+}
+
+/// A TURN server of somebody else's (coturn's `use-auth-secret`).
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct SharedTurn {
+    /// Its `turn:` and `turns:` URLs.
+    pub(crate) urls: Vec<String>,
+    /// What its credentials are computed with.
+    pub(crate) secret: String,
+}
+
+impl fmt::Debug for SharedTurn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedTurn").field("urls", &self.urls).finish_non_exhaustive()
+    }
 }
 
 /// What to do.
@@ -118,6 +135,38 @@ options! {
     /// Listen here without TLS as well, and lead browsers to https, as 0.0.0.0:80.
     #[arg(long, env = "OPENSTUDIO_HTTP_REDIRECT", value_name = "ADDRESS:PORT")]
     http_redirect: SocketAddr,
+    /// TURN servers that share a secret with this one; in the file only.
+    #[arg(skip)]
+    turn_shared: Vec<SharedTurn>,
+    /// Relay sound for participants whose networks let nothing else through [default: true,
+    /// unless the studio can be reached from this machine alone].
+    #[arg(long, env = "OPENSTUDIO_TURN_SERVER", value_name = "true|false")]
+    turn_server: bool,
+    /// Where the relay listens, by UDP and TCP [default: the address of --listen, port 3478].
+    #[arg(long, env = "OPENSTUDIO_TURN_LISTEN", value_name = "ADDRESS:PORT")]
+    turn_listen: SocketAddr,
+    /// The name or address of the relay for participants [default: the one in the address of
+    /// the page].
+    #[arg(long, env = "OPENSTUDIO_TURN_HOST", value_name = "HOST")]
+    turn_host: String,
+    /// UDP ports of relayed addresses [default: 49160-49999].
+    #[arg(long, env = "OPENSTUDIO_TURN_PORTS", value_name = "FIRST-LAST")]
+    turn_ports: String,
+    /// The address that the internet sees, where the machine has another one (1:1 NAT).
+    #[arg(long, env = "OPENSTUDIO_TURN_PUBLIC_IP", value_name = "ADDRESS")]
+    turn_public_ip: IpAddr,
+    /// A private network that the relay may send into, as 192.168.0.0/16; may stand several
+    /// times.
+    #[arg(long = "turn-allow", env = "OPENSTUDIO_TURN_ALLOW", value_delimiter = ',',
+          value_name = "PREFIX")]
+    turn_allow: Vec<String>,
+    /// Relayed addresses at once of one participant [default: 12].
+    #[arg(long, env = "OPENSTUDIO_TURN_ALLOCATIONS", value_name = "N")]
+    turn_allocations: u32,
+    /// Seconds for which credentials for relays are good; a relayed address that is in use
+    /// outlives them [default: 43200, twelve hours].
+    #[arg(long, env = "OPENSTUDIO_TURN_SECONDS", value_name = "N")]
+    turn_seconds: u32,
     /// Let hosts record and send their programme out [default: true].
     #[arg(long, env = "OPENSTUDIO_ENGINE", value_name = "true|false")]
     engine: bool,

@@ -8,6 +8,7 @@ mod config;
 mod doctor;
 mod join;
 mod logs;
+mod relay;
 mod settings;
 mod sim;
 mod tls;

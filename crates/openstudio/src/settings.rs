@@ -14,6 +14,7 @@ use openstudio_wire::limits::MAX_MESSAGE_BYTES;
 
 use crate::config::Options;
 use crate::logs::LogFormat;
+use crate::relay;
 use crate::tls;
 
 /// The name of the settings file in the data folder.
@@ -79,6 +80,7 @@ fn build(options: Options, data_dir: PathBuf) -> anyhow::Result<Settings> {
     }
     server.tls = tls::source(&options)?;
     server.http_redirect = options.http_redirect;
+    (server.relay, server.turn_shared) = relay::settings(&options, server.listen)?;
     server.web_dir = options.web_dir;
     server.allowed_origins = options.allowed_origins.unwrap_or_default();
     for origin in &server.allowed_origins {
@@ -92,10 +94,7 @@ fn build(options: Options, data_dir: PathBuf) -> anyhow::Result<Settings> {
         bail!("`{url}` is no STUN server; write it as stun:HOST:PORT");
     }
     rooms.ice.turn = options.turn.unwrap_or_default();
-    let turn_urls = rooms.ice.turn.iter().flat_map(|server| &server.urls);
-    if let Some(url) = turn_urls.into_iter().find(|url| !is_url_of(url, &["turn:", "turns:"])) {
-        bail!("`{url}` is no TURN server; write it as turn:HOST:PORT");
-    }
+    relay::check_urls(rooms.ice.turn.iter().flat_map(|server| &server.urls))?;
     if let Some(n) = options.max_participants {
         if n == 0 {
             bail!("max-participants must be 1 at least");
@@ -196,7 +195,7 @@ fn check_origin(origin: &str) -> anyhow::Result<()> {
     }
 }
 
-fn is_url_of(url: &str, schemes: &[&str]) -> bool {
+pub(crate) fn is_url_of(url: &str, schemes: &[&str]) -> bool {
     schemes.iter().any(|scheme| url.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()))
 }
 
@@ -240,6 +239,7 @@ mod tests {
             ("icecast-url = 'http://a:8000/live'", "icecast-password"),
             ("icecast-url = 'nowhere'\nicecast-password = 'x'", "icecast-url"),
             ("listen = 'nowhere'", "listen"),
+            ("[[turn-shared]]\nurls = ['b:2']\nsecret = 's'", "b:2"),
         ] {
             let error = format!("{:#}", parse(text).unwrap_err());
             assert!(error.contains(named), "{text}: {error}");

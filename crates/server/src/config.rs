@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use openstudio_room::RoomConfig;
 
+use crate::relay::{RelayConfig, SharedTurn};
+
 /// The TCP port of an OpenStudio server where nothing else is chosen.
 const DEFAULT_PORT: u16 = 6736;
 
@@ -28,6 +30,10 @@ pub struct ServerConfig {
     pub tls: Option<openstudio_tls::Source>,
     /// Where to listen without TLS as well, to lead browsers to it.
     pub http_redirect: Option<SocketAddr>,
+    /// The relay in this server; none for no relay.
+    pub relay: Option<RelayConfig>,
+    /// Relays of somebody else's that credentials are made for.
+    pub turn_shared: Vec<SharedTurn>,
     /// Rooms and seats.
     pub rooms: RoomConfig,
     /// Limits per socket and per address.
@@ -50,6 +56,8 @@ impl ServerConfig {
             trusted_proxies: Vec::new(),
             tls: None,
             http_redirect: None,
+            relay: None,
+            turn_shared: Vec::new(),
             rooms: RoomConfig::default(),
             limits: Limits::default(),
             ping_interval: Duration::from_secs(15),

@@ -21,6 +21,7 @@ use crate::assets::Assets;
 use crate::config::Limits;
 use crate::hub::Hub;
 use crate::limits::{AddressBook, ConnectionLease};
+use crate::relay::host_of;
 use crate::socket::{self, KeepAlive};
 
 /// How much is read from a socket at once. Each idle socket keeps a buffer of this
@@ -188,13 +189,14 @@ fn open_socket(
         );
     };
     let hub = Arc::clone(&app.hub);
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).and_then(host_of);
     let settings = (app.keep_alive, app.limits);
     upgrade
         .read_buffer_size(READ_BUFFER_BYTES)
         .max_message_size(MAX_MESSAGE_BYTES)
         .max_frame_size(MAX_MESSAGE_BYTES)
         .on_upgrade(move |socket| async move {
-            socket::serve(socket, hub, lease, settings).await;
+            socket::serve(socket, (hub, host), lease, settings).await;
             drop(permit);
         })
 }

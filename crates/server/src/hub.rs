@@ -17,6 +17,7 @@ use tokio::sync::mpsc::{self, UnboundedSender};
 use crate::config::Limits;
 use crate::engine::EngineRequest;
 use crate::outbox::{Inbox, Outbox, queue};
+use crate::relay::Offer;
 
 /// The heart of a server.
 #[derive(Debug)]
@@ -33,7 +34,9 @@ pub(crate) struct Hub {
 #[derive(Debug)]
 struct State {
     rooms: Rooms,
-    outboxes: BTreeMap<ConnId, Outbox>,
+    outboxes: BTreeMap<ConnId, (Outbox, Option<String>)>,
+    /// Added to what goes with a seat.
+    offer: Offer,
     /// Sockets whose task still runs, told to close or not.
     sockets: usize,
     next_conn: u64,
@@ -63,11 +66,13 @@ impl Hub {
         limits: Limits,
         ended: UnboundedSender<RoomId>,
         engine: Option<mpsc::Sender<EngineRequest>>,
+        offer: Offer,
     ) -> Self {
         Self {
             state: Mutex::new(State {
                 rooms,
                 outboxes: BTreeMap::new(),
+                offer,
                 sockets: 0,
                 next_conn: 0,
                 armed: None,
@@ -87,8 +92,8 @@ impl Hub {
         Timestamp::ZERO + self.started.elapsed()
     }
 
-    /// A socket is open: gives it a number and a queue.
-    pub(crate) fn open(&self) -> (ConnId, Inbox) {
+    /// A socket is open: gives it a number and a queue. `host` is where it reached the server.
+    pub(crate) fn open(&self, host: Option<String>) -> (ConnId, Inbox) {
         let (outbox, inbox) = queue(&self.limits);
         let now = self.now();
         let conn = self.with(|state| {
@@ -96,7 +101,7 @@ impl Hub {
             state.next_conn += 1;
             state.sockets += 1;
             state.counts.sockets_opened += 1;
-            state.outboxes.insert(conn, outbox);
+            state.outboxes.insert(conn, (outbox, host));
             state.rooms.connected(now, conn);
             conn
         });
@@ -236,14 +241,15 @@ impl State {
     fn perform(&mut self) {
         while let Some(output) = self.rooms.poll_output() {
             match output {
-                Output::Send { conn, message } => {
-                    if let Some(outbox) = self.outboxes.get(&conn) {
+                Output::Send { conn, mut message } => {
+                    if let Some((outbox, host)) = self.outboxes.get(&conn) {
+                        self.offer.add_to(&mut message, host.as_deref());
                         self.counts.messages_out += 1;
                         outbox.push(message.to_json());
                     }
                 }
                 Output::Close { conn, code } => {
-                    if let Some(outbox) = self.outboxes.remove(&conn) {
+                    if let Some((outbox, _)) = self.outboxes.remove(&conn) {
                         outbox.close(code);
                     }
                 }

@@ -5,8 +5,8 @@
 //! it is held. What a message means is decided in `openstudio-room` and nowhere here.
 //!
 //! # Invariants
-//! Media never passes through. Every queue, buffer and table is bounded. The trouble of
-//! one socket (too fast, too slow, too large, a panic) ends that socket and no other.
+//! Media passes through the relay alone, and there as ciphertext. Every queue, buffer and
+//! table is bounded. The trouble of one socket (too fast, too slow, too large, a panic) ends that socket and no other.
 
 mod accept;
 mod address;
@@ -19,6 +19,7 @@ mod hub;
 mod limits;
 mod outbox;
 mod redirect;
+mod relay;
 mod secret;
 mod serve;
 mod socket;
@@ -30,5 +31,6 @@ pub use config::{Limits, ServerConfig};
 pub use engine::{EngineLine, EnginePort, EngineRequest};
 pub use openstudio_room::{ConnId, EngineOrder};
 pub use openstudio_tls as tls;
+pub use relay::{RelayConfig, SharedTurn};
 pub use secret::SecretError;
 pub use serve::{Server, StartError};

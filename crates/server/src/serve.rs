@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use axum::Router;
 use openstudio_room::Rooms;
 use openstudio_tls::{Kind, Tls, TlsConfig, TlsError};
+use openstudio_turn::SharedSecret;
 use openstudio_units::{RoomId, Seed, Timestamp};
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -24,6 +25,7 @@ use crate::http::{App, router};
 use crate::hub::Hub;
 use crate::limits::AddressBook;
 use crate::redirect;
+use crate::relay::{Offer, Own, Relay, RelayConfig, SharedTurn};
 use crate::secret::{Secret, SecretError};
 use crate::socket::KeepAlive;
 use crate::tokens::JwtTokens;
@@ -103,6 +105,8 @@ pub struct Server {
     connections: Arc<Semaphore>,
     ended: (EndedRooms, UnboundedReceiver<RoomId>),
     requests: Option<mpsc::Receiver<EngineRequest>>,
+    /// Ends with the server.
+    relay: Option<Relay>,
     /// Served beside the server's own.
     routes: Router,
 }
@@ -146,6 +150,8 @@ impl Server {
 
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(|_| SecretError::Random)?;
+        let relay = config.relay.as_ref().and_then(|config| open_relay(config, Seed(seed)));
+        let offer = offer(config.relay.as_ref(), relay.as_ref(), config.turn_shared, Seed(seed));
         let mut rooms_config = config.rooms;
         rooms_config.zero_unix_ms = unix_millis();
         rooms_config.has_engine = config.has_engine;
@@ -158,7 +164,7 @@ impl Server {
         let (engine, requests) = mpsc::channel(engine::QUEUE);
         let engine = config.has_engine.then_some(engine);
         let app = App {
-            hub: Arc::new(Hub::new(rooms, config.limits, ended_sender, engine)),
+            hub: Arc::new(Hub::new(rooms, config.limits, ended_sender, engine, offer)),
             assets: Assets::new(config.web_dir.as_deref()),
             addresses: AddressBook::new(config.limits),
             limits: config.limits,
@@ -181,6 +187,7 @@ impl Server {
             connections: Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS))),
             ended: (ended, ended_receiver),
             requests: config.has_engine.then_some(requests),
+            relay,
             routes: Router::new(),
         })
     }
@@ -202,6 +209,12 @@ impl Server {
         Self { routes, ..self }
     }
 
+    /// Returns the address that the relay listens on, with its real port; none if there is no
+    /// relay.
+    pub fn relay_addr(&self) -> Option<SocketAddr> {
+        self.relay.as_ref().map(Relay::address)
+    }
+
     /// Returns the address that the server listens on, with its real port.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
@@ -215,7 +228,7 @@ impl Server {
     /// Serves until `stop` completes, then tells everybody to come back and returns
     /// within a few seconds.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        let Self { listener, local_addr, tls, inner, redirect, app, .. } = self;
+        let Self { listener, local_addr, tls, inner, redirect, app, relay, .. } = self;
         let hub = Arc::clone(&app.hub);
         let timers = tokio::spawn({
             let hub = Arc::clone(&hub);
@@ -233,7 +246,7 @@ impl Server {
             () = accept(redirect.as_ref(), &gate, &doors.redirect) => {}
             () = stop => {}
         }
-        drop((listener, inner, redirect, gate, doors));
+        drop((listener, inner, redirect, gate, doors, relay));
         if let Some(certificate) = certificate {
             certificate.abort();
         }
@@ -252,6 +265,42 @@ impl Server {
         // The last owner of the hub is gone unless a connection hangs, so this ends too.
         let _ = tokio::time::timeout(Duration::from_millis(500), keeper).await;
         tracing::info!("stopped");
+    }
+}
+
+/// Starts the relay. The studio goes on without one: most participants need none.
+fn open_relay(config: &RelayConfig, seed: Seed) -> Option<Relay> {
+    match Relay::start(config, seed.fork("relay")) {
+        Ok(relay) => {
+            tracing::info!(address = %relay.address(), "the relay is open");
+            Some(relay)
+        }
+        Err(error) => {
+            tracing::warn!(
+                %error,
+                "there is no relay, since the address {} cannot be used by UDP and TCP; participants \
+                 behind strict firewalls will hear nobody. End what else uses the port, choose \
+                 another with --turn-listen, or do without with --turn-server false",
+                config.listen
+            );
+            None
+        }
+    }
+}
+
+/// What participants are told about relays.
+fn offer(
+    config: Option<&RelayConfig>,
+    relay: Option<&Relay>,
+    shared: Vec<SharedTurn>,
+    seed: Seed,
+) -> Offer {
+    let host = config.and_then(|config| config.host.clone());
+    Offer {
+        own: relay.map(|relay| Own { secret: relay.secret(), port: relay.address().port(), host }),
+        shared,
+        lifetime: config.map_or(RelayConfig::LIFETIME, |config| config.lifetime),
+        names: SharedSecret::new(seed.fork("relay names").0.to_vec()),
     }
 }
 
@@ -308,7 +357,7 @@ async fn keep_ended_rooms(list: EndedRooms, mut ended: UnboundedReceiver<RoomId>
     }
 }
 
-fn unix_millis() -> u64 {
+pub(crate) fn unix_millis() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }

@@ -60,11 +60,11 @@ impl Drop for Open {
 /// Serves a socket until it ends.
 pub(crate) async fn serve(
     mut socket: WebSocket,
-    hub: Arc<Hub>,
+    (hub, host): (Arc<Hub>, Option<String>),
     lease: AddressLease,
     (keep_alive, limit): (KeepAlive, crate::config::Limits),
 ) {
-    let (conn, inbox) = hub.open();
+    let (conn, inbox) = hub.open(host);
     let open = Open { hub, conn };
     let now = open.hub.now();
     let mut task = Task {

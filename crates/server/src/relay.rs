@@ -1,0 +1,175 @@
+//! The relay: STUN and TURN for participants whose networks let nothing else through.
+//!
+//! The decisions are in `openstudio-turn`. Here are its sockets: `udp.rs` for datagrams and the
+//! relays' own, `streams.rs` for TCP and what else is a stream, `driver.rs` between them and the
+//! server, `offer.rs` for what participants are told.
+
+mod driver;
+mod offer;
+mod streams;
+mod udp;
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+
+use openstudio_turn::{PeerPolicy, Prefix, SharedSecret, TurnConfig};
+use openstudio_units::Seed;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+pub use offer::SharedTurn;
+pub(crate) use offer::{Offer, Own, host_of};
+
+use driver::Driver;
+use udp::Sockets;
+
+/// The settings of a relay.
+#[derive(Debug, Clone)]
+pub struct RelayConfig {
+    /// Where clients reach it, by UDP and by TCP. Port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The name or address in its URLs; none for the one that a client reached the page by.
+    pub host: Option<String>,
+    /// Ports of relayed addresses.
+    pub ports: RangeInclusive<u16>,
+    /// The relayed address, where the machine has another one than its network shows.
+    pub public_ip: Option<IpAddr>,
+    /// Networks that are no public internet and that packets may leave for all the same.
+    pub allowed: Vec<Prefix>,
+    /// Allocations at once of one participant.
+    pub user_allocations: usize,
+    /// How long credentials are good for new allocations.
+    pub lifetime: Duration,
+    /// Streams at once, one address.
+    pub address_streams: usize,
+    /// Streams at once.
+    pub streams: usize,
+}
+
+impl RelayConfig {
+    /// The port of TURN (RFC 8656 §18.6).
+    pub const PORT: u16 = 3478;
+
+    /// How long credentials are good where nothing else is chosen: a participant gets new ones
+    /// with each seat and each return to it, and not in the midst of a show.
+    pub const LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
+
+    /// Makes the default settings for an address.
+    pub fn new(listen: SocketAddr) -> Self {
+        Self {
+            listen,
+            host: None,
+            ports: 49_160..=49_999,
+            public_ip: None,
+            allowed: Vec::new(),
+            user_allocations: 12,
+            lifetime: Self::LIFETIME,
+            address_streams: 64,
+            streams: 1_000,
+        }
+    }
+}
+
+/// A relay that runs; it ends with its owner.
+#[derive(Debug)]
+pub(crate) struct Relay {
+    address: SocketAddr,
+    secret: SharedSecret,
+    driver: Arc<Driver>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+        self.driver.shut_down();
+    }
+}
+
+impl Relay {
+    /// Opens the ports and serves. `seed` must come from a cryptographic source.
+    pub(crate) fn start(config: &RelayConfig, seed: Seed) -> io::Result<Self> {
+        let listener = udp::listener(config.listen)?;
+        // By TCP on the same port, which is only now known.
+        let address = listener.local_addr()?;
+        let streams = std::net::TcpListener::bind(address)?;
+        streams.set_nonblocking(true)?;
+        let streams = TcpListener::from_std(streams)?;
+
+        let relayed = Addresses::find(config);
+        let secret = SharedSecret::new(seed.fork("secret").0.to_vec());
+        let mut turn = TurnConfig::new(secret.clone());
+        turn.policy = PeerPolicy::new(config.allowed.clone(), relayed.all(config));
+        turn.families = (relayed.v4.is_some(), relayed.v6.is_some());
+        turn.user_allocations = config.user_allocations;
+        turn.allocations = config.ports.len();
+        turn.zero_unix_seconds = crate::serve::unix_millis().div_euclid(1000);
+        let sockets = Sockets::new((relayed.v4, relayed.v6), config, seed);
+        let driver = Arc::new(Driver::new(turn, seed, sockets, listener));
+        let tasks = vec![
+            tokio::spawn(udp::receive(Arc::clone(&driver), address)),
+            tokio::spawn(streams::accept(
+                Arc::clone(&driver),
+                (streams, address),
+                (config.streams, config.address_streams),
+            )),
+            tokio::spawn({
+                let driver = Arc::clone(&driver);
+                async move { driver.run_timers().await }
+            }),
+        ];
+        Ok(Self { address, secret, driver, tasks })
+    }
+
+    /// Returns the address that it listens on, with its real port.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn secret(&self) -> SharedSecret {
+        self.secret.clone()
+    }
+}
+
+/// What relays' sockets are bound to.
+struct Addresses {
+    v4: Option<IpAddr>,
+    v6: Option<IpAddr>,
+}
+
+impl Addresses {
+    fn find(config: &RelayConfig) -> Self {
+        let ip = config.listen.ip();
+        if !ip.is_unspecified() {
+            let own = Some(ip);
+            return if ip.is_ipv4() {
+                Self { v4: own, v6: None }
+            } else {
+                Self { v4: None, v6: own }
+            };
+        }
+        let v4 = outward((Ipv4Addr::UNSPECIFIED, 0).into(), (Ipv4Addr::new(8, 8, 8, 8), 9).into());
+        let google = Ipv6Addr::new(0x2001, 0x4860, 0x4860, 0, 0, 0, 0, 0x8888);
+        let v6 = outward((Ipv6Addr::UNSPECIFIED, 0).into(), (google, 9).into());
+        Self { v4: v4.or(Some(Ipv4Addr::LOCALHOST.into())), v6: v6.filter(|_| ip.is_ipv6()) }
+    }
+
+    /// The server's own addresses, as far as they are known.
+    fn all(&self, config: &RelayConfig) -> Vec<IpAddr> {
+        let known = [self.v4, self.v6, config.public_ip, Some(config.listen.ip())];
+        known.into_iter().flatten().collect()
+    }
+}
+
+/// Returns the address that packets to the internet leave from. Sends nothing.
+fn outward(from: SocketAddr, to: SocketAddr) -> Option<IpAddr> {
+    let socket = UdpSocket::bind(from).ok()?;
+    socket.connect(to).ok()?;
+    let ip = socket.local_addr().ok()?.ip();
+    (!ip.is_unspecified()).then_some(ip)
+}

@@ -1,0 +1,159 @@
+//! What participants are told about relays: URLs, and credentials of their own.
+
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use openstudio_turn::SharedSecret;
+use openstudio_units::{PeerId, RoomId};
+use openstudio_wire::{IceConfig, IceServer, SeatGrant, ServerMessage};
+
+/// A TURN server of somebody else's that shares a secret with this one (coturn's
+/// `use-auth-secret`).
+#[derive(Clone)]
+pub struct SharedTurn {
+    /// Its `turn:` and `turns:` URLs.
+    pub urls: Vec<String>,
+    /// The secret.
+    pub secret: String,
+}
+
+impl fmt::Debug for SharedTurn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedTurn").field("urls", &self.urls).finish_non_exhaustive()
+    }
+}
+
+/// The relay in this server.
+#[derive(Debug)]
+pub(crate) struct Own {
+    pub(crate) secret: SharedSecret,
+    pub(crate) port: u16,
+    pub(crate) host: Option<String>,
+}
+
+/// Gives credentials out with each seat.
+#[derive(Debug)]
+pub(crate) struct Offer {
+    pub(crate) own: Option<Own>,
+    pub(crate) shared: Vec<SharedTurn>,
+    pub(crate) lifetime: Duration,
+    /// Makes user names of participants: they go over the network in the clear, and who knows
+    /// the id of a room can join it.
+    pub(crate) names: SharedSecret,
+}
+
+impl Offer {
+    /// Adds relays to a message that gives a seat, for a client that reached the server by
+    /// `host`.
+    pub(crate) fn add_to(&self, message: &mut ServerMessage, host: Option<&str>) {
+        let Some((room, peer, seat)) = seat_of(message) else { return };
+        let user = self.user(room, peer);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.add(&mut seat.ice, (&user, now.saturating_add(self.lifetime).as_secs()), host);
+    }
+
+    fn add(&self, ice: &mut IceConfig, (user, expiry): (&str, u64), host: Option<&str>) {
+        if let Some(own) = &self.own
+            && let Some(host) = own.host.as_deref().or(host)
+        {
+            let place = format!("{host}:{}", own.port);
+            ice.stun.push(format!("stun:{place}"));
+            let urls = ["udp", "tcp"].map(|by| format!("turn:{place}?transport={by}"));
+            ice.turn.push(server(urls.into(), &own.secret, user, expiry));
+        }
+        for shared in &self.shared {
+            let secret = SharedSecret::new(shared.secret.as_bytes());
+            ice.turn.push(server(shared.urls.clone(), &secret, user, expiry));
+        }
+    }
+
+    /// A name that is a participant's in a room, and tells nothing of either.
+    fn user(&self, room: RoomId, peer: PeerId) -> String {
+        let name = self.names.credentials(&format!("{room} {peer}"), 0).password;
+        name.chars().filter(char::is_ascii_alphanumeric).take(16).collect()
+    }
+}
+
+/// The seat that a message gives: in which room, to whom.
+fn seat_of(message: &mut ServerMessage) -> Option<(RoomId, PeerId, &mut SeatGrant)> {
+    if let ServerMessage::RoomCreated { room_id, host_id, seat, .. } = message {
+        return Some((*room_id, *host_id, seat));
+    }
+    if let ServerMessage::Resumed { room_id, peer_id, seat } = message {
+        return Some((*room_id, *peer_id, seat));
+    }
+    if let ServerMessage::RoomJoined { room_id, seat, participants, .. } = message {
+        // An incarnation is one seat's of its room.
+        let own = participants.iter().find(|one| one.incarnation == seat.incarnation)?;
+        return Some((*room_id, own.peer_id, seat));
+    }
+    None
+}
+
+fn server(urls: Vec<String>, secret: &SharedSecret, user: &str, expiry: u64) -> IceServer {
+    let made = secret.credentials(user, expiry);
+    IceServer { urls, username: made.username, credential: made.password }
+}
+
+/// Returns the host in a `Host` header, without its port; none if it could not stand in a URL.
+pub(crate) fn host_of(header: &str) -> Option<String> {
+    let host = match header.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) => host,
+        Some(_) | None => header,
+    };
+    let bare = host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']'));
+    let is_v6 = bare.is_some_and(|inner| inner.parse::<std::net::Ipv6Addr>().is_ok());
+    let is_name = !host.is_empty()
+        && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+    (host.len() <= 255 && (is_v6 || is_name)).then(|| host.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_taken_from_the_header_and_nonsense_is_not() {
+        for (header, host) in [
+            ("studio.example", Some("studio.example")),
+            ("studio.example:6736", Some("studio.example")),
+            ("192.0.2.1:80", Some("192.0.2.1")),
+            ("[2001:db8::1]:80", Some("[2001:db8::1]")),
+            ("[2001:db8::1]", Some("[2001:db8::1]")),
+            ("", None),
+            (":80", None),
+            ("a b", None),
+            ("a/b", None),
+            ("a?x:80", None),
+            ("2001:db8::1:80", None),
+        ] {
+            assert_eq!(host_of(header).as_deref(), host, "{header}");
+        }
+    }
+
+    #[test]
+    fn each_participant_has_credentials_of_its_own() {
+        let shared = SharedTurn { urls: vec!["turn:b".to_owned()], secret: "north".to_owned() };
+        assert!(!format!("{shared:?}").contains("north"));
+        let own = Own { secret: SharedSecret::new("own"), port: 3478, host: None };
+        let names = SharedSecret::new("names");
+        let lifetime = Duration::from_secs(300);
+        let offer = Offer { own: Some(own), shared: vec![shared], lifetime, names };
+        let room = |n| RoomId::from_random_bytes([n; 16]);
+        let peer = |n| PeerId::from_random_bytes([n; 16]);
+        let user = offer.user(room(1), peer(1));
+        assert_eq!(user, offer.user(room(1), peer(1)));
+        assert_ne!(user, offer.user(room(2), peer(1)));
+        assert_ne!(user, offer.user(room(1), peer(2)));
+        let mut ice = IceConfig::default();
+        offer.add(&mut ice, (&user, 7), Some("studio.example"));
+        assert_eq!(ice.stun, ["stun:studio.example:3478"]);
+        assert_eq!(ice.turn[0].urls[1], "turn:studio.example:3478?transport=tcp");
+        assert_eq!(ice.turn[0].username, format!("7:{user}"));
+        let wanted = SharedSecret::new("north").credentials(&user, 7).password;
+        assert_eq!((&ice.turn[1].urls[0][..], &ice.turn[1].credential), ("turn:b", &wanted));
+        let mut unknown = IceConfig::default();
+        offer.add(&mut unknown, (&user, 7), None);
+        assert_eq!((unknown.stun.len(), unknown.turn.len()), (0, 1), "nobody knows the host");
+    }
+}

@@ -1,0 +1,119 @@
+//! Datagrams: where clients come, and where peers come.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+
+use openstudio_turn::{Client, Family, RelayId, Transport};
+use openstudio_units::{Rng, Seed};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::UdpSocket;
+
+use super::RelayConfig;
+use super::driver::Driver;
+
+/// What the system is asked to keep for a reader that is late: 100 ms of 200 voices, several
+/// times over. It gives less if it has less.
+const RECEIVE_BUFFER: usize = 4 << 20;
+
+/// The largest datagram there is, and the largest that a relay takes from a peer: more than any
+/// network carries in one piece.
+const LARGEST: usize = 1 << 16;
+const LARGEST_RELAYED: usize = 4 << 10;
+
+/// How long to wait after a read that failed, so that one that always fails costs nothing.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Opens the socket that clients send to.
+pub(super) fn listener(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    UdpSocket::from_std(socket.into())
+}
+
+/// Receives from clients, for ever.
+pub(super) async fn receive(driver: Arc<Driver>, local: SocketAddr) {
+    let mut buffer = vec![0; LARGEST];
+    loop {
+        match driver.listener.recv_from(&mut buffer).await {
+            Ok((length, address)) => {
+                let client = Client { transport: Transport::Udp, address: plain(address), local };
+                driver.handle(client, buffer.get(..length).unwrap_or_default());
+            }
+            Err(_) => tokio::time::sleep(PAUSE).await,
+        }
+    }
+}
+
+/// Receives from a relay's peers, until the relay is closed.
+pub(super) async fn receive_at(driver: Arc<Driver>, id: RelayId, socket: Arc<UdpSocket>) {
+    let mut buffer = vec![0; LARGEST_RELAYED];
+    loop {
+        match socket.recv_from(&mut buffer).await {
+            // A datagram that fills the buffer was cut.
+            Ok((length, peer)) if length < LARGEST_RELAYED => {
+                driver.relayed(id, plain(peer), buffer.get(..length).unwrap_or_default());
+            }
+            Ok(_) => {}
+            Err(_) => tokio::time::sleep(PAUSE).await,
+        }
+    }
+}
+
+/// Sends, or loses what cannot be sent at once.
+pub(super) fn send(socket: &UdpSocket, to: SocketAddr, bytes: &[u8]) {
+    let is_v6 = socket.local_addr().is_ok_and(|local| local.is_ipv6());
+    let to = match to {
+        SocketAddr::V4(v4) if is_v6 => SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port()),
+        SocketAddr::V4(_) | SocketAddr::V6(_) => to,
+    };
+    let _ = socket.try_send_to(bytes, to);
+}
+
+/// An IPv4 address as one, also from a socket of IPv6.
+pub(super) fn plain(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+/// Opens relays' sockets.
+#[derive(Debug)]
+pub(super) struct Sockets {
+    v4: Option<IpAddr>,
+    v6: Option<IpAddr>,
+    public: Option<IpAddr>,
+    ports: RangeInclusive<u16>,
+    rng: Rng,
+}
+
+impl Sockets {
+    pub(super) fn new(
+        (v4, v6): (Option<IpAddr>, Option<IpAddr>),
+        config: &RelayConfig,
+        seed: Seed,
+    ) -> Self {
+        let (public, ports) = (config.public_ip, config.ports.clone());
+        Self { v4, v6, public, ports, rng: seed.fork("ports").rng() }
+    }
+
+    /// Opens a socket on a free port of the range, and returns the address that peers see.
+    /// Begins at a random one, so that a port is not reused at once.
+    pub(super) fn open(&mut self, family: Family) -> Option<(UdpSocket, SocketAddr)> {
+        let ip = match family {
+            Family::V4 => self.v4?,
+            Family::V6 => self.v6?,
+        };
+        let (low, high) = (*self.ports.start(), *self.ports.end());
+        let first = self.rng.between(low.into(), high.into());
+        let first = u16::try_from(first).unwrap_or(low);
+        let mut ports = (first..=high).chain(low..first);
+        let socket = ports.find_map(|port| std::net::UdpSocket::bind((ip, port)).ok())?;
+        socket.set_nonblocking(true).ok()?;
+        let port = socket.local_addr().ok()?.port();
+        let shown = self.public.filter(|public| Family::of(*public) == family).unwrap_or(ip);
+        Some((UdpSocket::from_std(socket).ok()?, SocketAddr::new(shown, port)))
+    }
+}

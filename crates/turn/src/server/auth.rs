@@ -1,0 +1,174 @@
+//! Messages to requests: who sent it, and may they (RFC 8489 §9.2.4)?
+
+use openstudio_units::Timestamp;
+use stun_types::attribute::{
+    AttributeStaticType as _, AttributeType, ErrorCode, Fingerprint, MessageIntegrity, Nonce,
+    Realm, UnknownAttributes, Username, XorMappedAddress,
+};
+use stun_types::message::{BINDING, IntegrityKey, Message, MessageClass, Method};
+use stun_types::prelude::AttributeWrite;
+use turn_types::message::{ALLOCATE, CHANNEL_BIND, CREATE_PERMISSION, REFRESH, SEND};
+
+use super::{Client, Output, TurnServer};
+use crate::stun::{self, Writer, attribute};
+
+/// A request whose sender has proved to know a credential.
+pub(super) struct Request<'a> {
+    pub(super) client: Client,
+    pub(super) message: &'a Message<'a>,
+    pub(super) username: String,
+    pub(super) key: IntegrityKey,
+}
+
+/// Why a sender is still a stranger.
+enum Stranger {
+    BadRequest,
+    Unknown,
+    StaleNonce,
+}
+
+impl TurnServer {
+    pub(super) fn handle_stun(&mut self, now: Timestamp, client: Client, bytes: &[u8]) {
+        let Some(message) = stun::parse(bytes) else { return };
+        match (message.class(), message.method()) {
+            (MessageClass::Request, BINDING) => self.bind(now, client, &message),
+            (MessageClass::Indication, SEND) => self.handle_send(now, client, &message),
+            (MessageClass::Request, ALLOCATE | REFRESH | CREATE_PERMISSION | CHANNEL_BIND) => {
+                match self.authenticate(now, client, &message) {
+                    Ok(request) => self.handle_request(now, &request),
+                    Err(stranger) => self.refuse_stranger(now, client, &message, &stranger),
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Answers a Binding request (RFC 8489 §12).
+    fn bind(&mut self, now: Timestamp, client: Client, message: &Message<'_>) {
+        // Who checks with credentials is an ICE agent that took the server for another.
+        let known = [Fingerprint::TYPE, Username::TYPE, MessageIntegrity::TYPE];
+        let unknown = stun::unknown(message, &known);
+        let transaction = message.transaction_id();
+        let class = if unknown.is_empty() { MessageClass::Success } else { MessageClass::Error };
+        let writer = Writer::new(class, BINDING, transaction);
+        let writer = if unknown.is_empty() {
+            writer.add(&XorMappedAddress::new(client.address, transaction))
+        } else {
+            with_error(writer, 420).add(&UnknownAttributes::new(&unknown))
+        };
+        let bytes = writer.fingerprint(message.has_attribute(Fingerprint::TYPE)).finish();
+        self.answer_stranger(now, client, message, bytes);
+    }
+
+    fn authenticate<'a>(
+        &self,
+        now: Timestamp,
+        client: Client,
+        message: &'a Message<'a>,
+    ) -> Result<Request<'a>, Stranger> {
+        if !message.has_attribute(MessageIntegrity::TYPE) {
+            return Err(Stranger::Unknown);
+        }
+        let (Some(username), Some(realm), Some(nonce)) = (
+            attribute::<Username>(message),
+            attribute::<Realm>(message),
+            attribute::<Nonce>(message),
+        ) else {
+            return Err(Stranger::BadRequest);
+        };
+        if !self.nonces.is_good(now, client.address, nonce.nonce()) {
+            return Err(Stranger::StaleNonce);
+        }
+        let username = username.username();
+        if realm.realm() != self.config.realm || crate::secret::parse_username(username).is_none() {
+            return Err(Stranger::Unknown);
+        }
+        let password = self.config.secret.password(username);
+        let key = stun::key(username, &self.config.realm, &password);
+        // Compares in constant time.
+        message.validate_integrity_with_key(&key).map_err(|_| Stranger::Unknown)?;
+        Ok(Request { client, message, username: username.to_owned(), key })
+    }
+
+    fn refuse_stranger(
+        &mut self,
+        now: Timestamp,
+        client: Client,
+        message: &Message<'_>,
+        stranger: &Stranger,
+    ) {
+        let writer = Writer::new(MessageClass::Error, message.method(), message.transaction_id());
+        let code = match stranger {
+            Stranger::BadRequest => 400,
+            Stranger::Unknown => 401,
+            Stranger::StaleNonce => 438,
+        };
+        let mut writer = with_error(writer, code);
+        if code != 400 {
+            writer = self.challenge(now, client, writer);
+        }
+        self.answer_stranger(now, client, message, writer.finish());
+    }
+
+    /// Asks for credentials.
+    pub(super) fn challenge(&self, now: Timestamp, client: Client, writer: Writer) -> Writer {
+        let realm = Realm::new(&self.config.realm).ok();
+        let nonce = Nonce::new(&self.nonces.issue(now, client.address)).ok();
+        writer
+            .add_some(realm.as_ref().map(|realm| -> &dyn AttributeWrite { realm }))
+            .add_some(nonce.as_ref().map(|nonce| -> &dyn AttributeWrite { nonce }))
+    }
+
+    /// Answers somebody who may not be who it says. A stream proves its address, so only its
+    /// rate is limited.
+    fn answer_stranger(
+        &mut self,
+        now: Timestamp,
+        client: Client,
+        message: &Message<'_>,
+        bytes: Vec<u8>,
+    ) {
+        let address = client.address.ip();
+        let asked = message.as_bytes().len();
+        let admitted = self.limiter.admit(now, address, asked)
+            && (client.transport.is_stream() || self.limiter.may_answer(now, address, bytes.len()));
+        if admitted {
+            self.outputs.push_back(Output::Reply { client, bytes });
+        } else {
+            self.counts.limited = self.counts.limited.saturating_add(1);
+        }
+    }
+
+    /// Answers a request with success or an error, signed.
+    pub(super) fn answer(&mut self, request: &Request<'_>, writer: Writer) {
+        let bytes = writer.sign(Some(&request.key)).finish();
+        self.outputs.push_back(Output::Reply { client: request.client, bytes });
+    }
+
+    pub(super) fn refuse(&mut self, request: &Request<'_>, code: u16) {
+        let writer = request.writer(MessageClass::Error);
+        self.answer(request, with_error(writer, code));
+    }
+
+    /// Refuses a request with attributes that must be understood and are not.
+    pub(super) fn refuse_unknown(&mut self, request: &Request<'_>, unknown: &[AttributeType]) {
+        let writer = with_error(request.writer(MessageClass::Error), 420);
+        self.answer(request, writer.add(&UnknownAttributes::new(unknown)));
+    }
+}
+
+impl Request<'_> {
+    pub(super) fn writer(&self, class: MessageClass) -> Writer {
+        Writer::new(class, self.method(), self.message.transaction_id())
+    }
+
+    pub(super) fn method(&self) -> Method {
+        self.message.method()
+    }
+}
+
+/// Adds an error without a phrase: the code says all, and bytes are counted.
+pub(super) fn with_error(writer: Writer, code: u16) -> Writer {
+    let error = ErrorCode::new(code, "").ok();
+    writer.add_some(error.as_ref().map(|error| -> &dyn AttributeWrite { error }))
+}
