@@ -77,9 +77,9 @@ fn host(text: &str) -> anyhow::Result<String> {
 }
 
 fn ports(text: &str) -> anyhow::Result<RangeInclusive<u16>> {
-    let range = text
-        .split_once('-')
-        .and_then(|(first, last)| Some((first.trim().parse().ok()?, last.trim().parse().ok()?)));
+    let range = text.split_once('-').and_then(|(first, last)| {
+        Some((first.trim().parse::<u16>().ok()?, last.trim().parse::<u16>().ok()?))
+    });
     match range {
         Some((first, last)) if 0 < first && first <= last => Ok(first..=last),
         Some(_) | None => bail!("turn-ports `{text}` is no range; write it as 49160-49999"),
