@@ -20,11 +20,11 @@ suite((scenario) => {
     await hearAll(people);
     const roles = await lookOf(people[0], people);
     assert.deepEqual(roles, ['host', 'host', 'caller', 'caller']);
-    await Promise.all(people.map((person) => person.record(people)));
-
     // Whoever joins has the page open already: what is looked at is the way into the room.
     const late = await Participant.open(room.browser, people.length, { recording: true });
     await late.goto(link);
+    await Promise.all(people.map((person) => person.record(people)));
+
     await studio.crash();
     for (const person of people) {
       await until(`${person.name} says Reconnecting…`, async () =>
