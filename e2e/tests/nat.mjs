@@ -7,6 +7,7 @@ import { Netlab, netlabTrouble } from '../lib/netlab.mjs';
 import { Participant } from '../lib/participant.mjs';
 import { until } from '../lib/poll.mjs';
 import { assertNoErrors, closeAll, hearAll } from '../lib/rooms.mjs';
+import { routes } from '../lib/routes.mjs';
 import { Studio } from '../lib/server.mjs';
 
 const LIMIT_MS = 120_000;
@@ -14,20 +15,8 @@ const RECOVERED_WITHIN_MS = 60_000;
 // The most usual NAT that lets nobody in who was not sent to.
 const NAT = { mapping: 'endpoint-independent', filtering: 'address-and-port-dependent' };
 
-// The public addresses that a page sends its media to, by the candidate pairs in use.
-const remotes = (page) => page.evaluate(async () => {
-  const found = [];
-  for (const connection of window.__e2e.connections) {
-    const stats = await connection.getStats();
-    for (const transport of stats.values()) {
-      if (transport.type !== 'transport' || !transport.selectedCandidatePairId) continue;
-      const pair = stats.get(transport.selectedCandidatePairId);
-      const { candidateType, address } = stats.get(pair.remoteCandidateId);
-      found.push({ candidateType, address });
-    }
-  }
-  return found;
-});
+// Where a page sends its media to.
+const remotes = async (page) => (await routes(page)).map(({ remote }) => remote);
 
 async function inTwoHomes(nats, body) {
   const lab = await Netlab.start();

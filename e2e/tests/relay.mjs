@@ -1,8 +1,9 @@
 // The relay inside the studio: pages that may use nothing else hear each other through it.
 
 import assert from 'node:assert/strict';
-import { assertNoErrors, gather, hearAll } from '../lib/rooms.mjs';
 import { Participant } from '../lib/participant.mjs';
+import { assertNoErrors, gather, hearAll } from '../lib/rooms.mjs';
+import { routes } from '../lib/routes.mjs';
 import { freePort } from '../lib/server.mjs';
 import { suite } from '../lib/suite.mjs';
 
@@ -25,20 +26,8 @@ function onlyRelay(transport) {
 
 // How each connection of a page goes: the types of both candidates in use, and the transport to
 // the relay.
-const ways = (page) => page.evaluate(async () => {
-  const found = [];
-  for (const connection of window.__e2e.connections) {
-    const stats = await connection.getStats();
-    for (const transport of stats.values()) {
-      if (transport.type !== 'transport' || !transport.selectedCandidatePairId) continue;
-      const pair = stats.get(transport.selectedCandidatePairId);
-      const local = stats.get(pair.localCandidateId);
-      const remote = stats.get(pair.remoteCandidateId);
-      found.push([local.candidateType, remote.candidateType, local.relayProtocol]);
-    }
-  }
-  return found;
-});
+const ways = async (page) => (await routes(page)).map(({ local, remote }) =>
+  [local.candidateType, remote.candidateType, local.relayProtocol]);
 
 suite((scenario) => {
   for (const transport of ['udp', 'tcp']) {
