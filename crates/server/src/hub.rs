@@ -14,6 +14,7 @@ use openstudio_wire::{ClientMessage, EngineState, ParseError, ServerMessage, Tok
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{self, UnboundedSender};
 
+use crate::clock::reached;
 use crate::config::Limits;
 use crate::engine::EngineRequest;
 use crate::outbox::{Inbox, Outbox, queue};
@@ -194,18 +195,9 @@ impl Hub {
                 state.armed = state.rooms.poll_timeout().map(|deadline| deadline.at);
                 state.armed
             };
-            let sleep = async {
-                match due {
-                    Some(at) => {
-                        let at = self.started + at.since(Timestamp::ZERO);
-                        tokio::time::sleep_until(at.into()).await;
-                    }
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
                 () = moved => {}
-                () = sleep => {
+                () = reached(self.started, due) => {
                     let now = self.now();
                     self.with(|state| state.rooms.handle_timeout(now));
                 }

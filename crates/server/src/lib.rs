@@ -6,11 +6,13 @@
 //!
 //! # Invariants
 //! Media passes through the relay alone, and there as ciphertext. Every queue, buffer and
-//! table is bounded. The trouble of one socket (too fast, too slow, too large, a panic) ends that socket and no other.
+//! table is bounded. The trouble of one socket (too fast, too slow, too large, a panic) ends
+//! that socket and no other.
 
 mod accept;
 mod address;
 mod assets;
+mod clock;
 mod config;
 mod ended;
 mod engine;

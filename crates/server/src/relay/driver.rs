@@ -13,6 +13,7 @@ use tokio::sync::mpsc::Sender;
 use tokio::task::JoinHandle;
 
 use super::udp::{self, Sockets};
+use crate::clock::reached;
 
 /// A relay's socket, and the task that reads it.
 #[derive(Debug)]
@@ -100,18 +101,9 @@ impl Driver {
                 state.armed = state.server.poll_timeout();
                 state.armed
             };
-            let sleep = async {
-                match due {
-                    Some(at) => {
-                        let at = self.started + at.since(Timestamp::ZERO);
-                        tokio::time::sleep_until(at.into()).await;
-                    }
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
                 () = moved => {}
-                () = sleep => self.with(TurnServer::on_timeout),
+                () = reached(self.started, due) => self.with(TurnServer::on_timeout),
             }
         }
     }
