@@ -63,6 +63,9 @@ pub(crate) async fn check(config: &ServerConfig) -> Vec<Finding> {
 }
 
 fn without(config: &ServerConfig) -> Finding {
+    if config.relay.is_some() {
+        return Finding::ok(STUN, "the studio's own relay is one, and no other is configured");
+    }
     if config.listen.ip().to_canonical().is_loopback() {
         return Finding::ok(STUN, "no server is configured, and none is needed on this machine");
     }
@@ -191,6 +194,7 @@ fn compare(mapped: &[(SocketAddr, SocketAddr)]) -> Option<Finding> {
 mod tests {
     use super::super::finding::Level;
     use super::*;
+    use openstudio_server::RelayConfig;
     use stun_types::message::MessageWriteExt as _;
 
     /// A server that says this address, or the real one, to each request; it loses the first
@@ -233,6 +237,15 @@ mod tests {
     async fn names_that_lead_nowhere_and_ports_without_a_server_are_told_apart() {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         assert!(matches!(ask(&socket, "stun.invalid").await, Err(Trouble::Name)));
+    }
+
+    #[test]
+    fn a_studio_with_a_relay_needs_no_other_server() {
+        let mut config = ServerConfig::new("nowhere".into());
+        config.listen = "0.0.0.0:6736".parse().unwrap();
+        assert_eq!(without(&config).level(), Level::Warn);
+        config.relay = Some(RelayConfig::new("0.0.0.0:3478".parse().unwrap()));
+        assert_eq!(without(&config).level(), Level::Ok);
     }
 
     #[test]
