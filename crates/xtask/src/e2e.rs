@@ -1,7 +1,8 @@
 //! The browser tests: the real server and real browsers, driven from Node.
 
+use crate::run::Programs;
 use crate::summary::Counts;
-use crate::{browsers, run, shell, web};
+use crate::{browsers, shell, web};
 use anyhow::{Result, bail};
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -27,19 +28,14 @@ pub(crate) struct Options {
 /// Builds what is needed, runs the tests and prints the closing line.
 pub(crate) fn run_alone(options: &Options) -> Result<ExitCode> {
     browsers::ensure(options.firefox)?;
-    let counts = run(options, &build()?)?;
+    web::build(web::Profile::Release)?;
+    let counts = run(options, &Programs::build()?)?;
     println!("\n{counts}");
     Ok(if counts.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The server to test, with the client inside as it is released.
-pub(crate) fn build() -> Result<PathBuf> {
-    web::build(web::Profile::Release)?;
-    run::binary(false)
-}
-
-/// Runs the tests against a server.
-pub(crate) fn run(options: &Options, binary: &Path) -> Result<Counts> {
+/// Runs the tests against these programs.
+pub(crate) fn run(options: &Options, programs: &Programs) -> Result<Counts> {
     let (files, pattern) = choose(options.filter.as_deref())?;
     let results = shell::root().join("e2e/results");
     std::fs::create_dir_all(&results)?;
@@ -51,8 +47,8 @@ pub(crate) fn run(options: &Options, binary: &Path) -> Result<Counts> {
     node.arg("--test-reporter=tap").arg(format!("--test-reporter-destination={}", tap.display()));
     node.args(pattern.iter().map(|pattern| format!("--test-name-pattern={pattern}")));
     node.args(files);
-    node.env("OPENSTUDIO_NETLAB", run::netlab()?);
-    node.env("OPENSTUDIO_BIN", binary).env("E2E_REPEAT", options.repeat.to_string());
+    node.env("OPENSTUDIO_BIN", &programs.server).env("OPENSTUDIO_NETLAB", &programs.netlab);
+    node.env("E2E_REPEAT", options.repeat.to_string());
     node.env("E2E_FIREFOX", flag(options.firefox)).env("E2E_HEAVY", flag(options.heavy));
     let status = shell::status(&mut node)?;
     Ok(Counts::of_tap(&std::fs::read_to_string(tap)?).or_failed(status.success()))

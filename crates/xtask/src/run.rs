@@ -30,23 +30,50 @@ pub(crate) fn build() -> Result<PathBuf> {
 /// Builds the server around whatever is in `dist/web`.
 pub(crate) fn binary(release: bool) -> Result<PathBuf> {
     host::ensure_build()?;
-    package("server", "openstudio", release)
-}
-
-/// Builds the link emulator for browser tests.
-pub(crate) fn netlab() -> Result<PathBuf> {
-    package("link emulator", "openstudio-netlab", false)
-}
-
-/// Builds a package, and returns its program, which has the same name.
-fn package(what: &str, name: &str, release: bool) -> Result<PathBuf> {
-    shell::step(what, || {
+    shell::step("server", || {
         let mut cargo = shell::cargo();
-        cargo.args(["build", "--locked", "--package", name]);
+        cargo.args(["build", "--locked", "--package", SERVER]);
         if release {
             cargo.arg("--release");
         }
         shell::run(&mut cargo)
     })?;
-    Ok(shell::target_dir().join(if release { "release" } else { "debug" }).join(name))
+    Ok(program(release, SERVER))
+}
+
+const SERVER: &str = "openstudio";
+const NETLAB: &str = "openstudio-netlab";
+
+/// What the browser tests start.
+#[derive(Debug)]
+pub(crate) struct Programs {
+    /// The server, with whatever is in `dist/web`.
+    pub(crate) server: PathBuf,
+    /// The link emulator.
+    pub(crate) netlab: PathBuf,
+}
+
+impl Programs {
+    /// Builds these programs alone.
+    pub(crate) fn build() -> Result<Self> {
+        Self::build_with(&["--package", SERVER, "--package", NETLAB])
+    }
+
+    /// Builds them together with all tests. Cargo compiles a dependency once for each set of
+    /// features, and the features depend on what is built together: whoever runs the tests
+    /// as well would compile most dependencies twice otherwise.
+    pub(crate) fn build_with_tests() -> Result<Self> {
+        Self::build_with(&["--workspace", "--tests", "--bins"])
+    }
+
+    fn build_with(what: &[&str]) -> Result<Self> {
+        host::ensure_build()?;
+        let name = if what.contains(&"--tests") { "programs and tests" } else { "programs" };
+        shell::step(name, || shell::run(shell::cargo().args(["build", "--locked"]).args(what)))?;
+        Ok(Self { server: program(false, SERVER), netlab: program(false, NETLAB) })
+    }
+}
+
+fn program(release: bool, name: &str) -> PathBuf {
+    shell::target_dir().join(if release { "release" } else { "debug" }).join(name)
 }

@@ -3,9 +3,10 @@
 //! A suite that fails does not stop the others: a person gets the whole
 //! picture in one run.
 
+use crate::run::Programs;
 use crate::summary::Counts;
 use crate::toolchain::Toolchain;
-use crate::{browsers, e2e, host, shell, tidy, toolchain, wasm_tests};
+use crate::{browsers, e2e, host, shell, tidy, toolchain, wasm_tests, web};
 use anyhow::Result;
 use clap::Args;
 use std::path::Path;
@@ -33,13 +34,13 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     if filter.is_none() {
         check_sources(&mut report);
     }
-    let binary = (!options.no_browser).then(e2e::build).transpose();
-    let binary = binary.unwrap_or_else(|error| {
+    let programs = (!options.no_browser).then(build).transpose();
+    let programs = programs.unwrap_or_else(|error| {
         println!("  {error:#}");
         report.suites.push(("build", Counts::check(false)));
         None
     });
-    report.suite("tests", || rust_tests(filter, binary.as_deref()));
+    report.suite("tests", || rust_tests(filter, programs.as_ref()));
     report.suite("tests as WebAssembly", || wasm_tests::run(filter));
     if filter.is_none() {
         report.suite("tests in the documentation", doc_tests);
@@ -54,10 +55,17 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
             document(cargo)
         });
     }
-    if let Some(binary) = &binary {
-        report.suite("browsers", || e2e::run(&options.browser, binary));
+    if let Some(programs) = &programs {
+        report.suite("browsers", || e2e::run(&options.browser, programs));
     }
     Ok(report.close())
+}
+
+/// Builds what the browser tests start, and the other tests with it; the client in it is as it
+/// is released.
+fn build() -> Result<Programs> {
+    web::build(web::Profile::Release)?;
+    Programs::build_with_tests()
 }
 
 #[derive(Debug, Default)]
@@ -114,10 +122,10 @@ fn check(command: &mut Command) -> Result<Counts> {
     Ok(Counts::check(shell::status(command)?.success()))
 }
 
-/// Process tests use `binary`, or build one without the client themselves.
-fn rust_tests(filter: Option<&str>, binary: Option<&Path>) -> Result<Counts> {
+/// Process tests use this server, or build one without the client themselves.
+fn rust_tests(filter: Option<&str>, programs: Option<&Programs>) -> Result<Counts> {
     let mut cargo = shell::cargo();
-    cargo.envs(binary.map(|binary| ("OPENSTUDIO_BIN", binary)));
+    cargo.envs(programs.map(|programs| ("OPENSTUDIO_BIN", &programs.server)));
     if shell::find_program("cargo-nextest").is_some() {
         cargo.args(["nextest", "run", "--locked", "--workspace", "--no-fail-fast"]);
         cargo.args(["--status-level=fail", "--no-tests=pass"]);
