@@ -145,6 +145,10 @@ options! {
     /// Where the relay listens, by UDP and TCP [default: the address of --listen, port 3478].
     #[arg(long, env = "OPENSTUDIO_TURN_LISTEN", value_name = "ADDRESS:PORT")]
     turn_listen: SocketAddr,
+    /// Where the relay listens by TLS, with the certificate of the page [default: the address of
+    /// --turn-listen, port 5349].
+    #[arg(long, env = "OPENSTUDIO_TURN_TLS_LISTEN", value_name = "ADDRESS:PORT")]
+    turn_tls_listen: SocketAddr,
     /// The name or address of the relay for participants [default: the one in the address of
     /// the page].
     #[arg(long, env = "OPENSTUDIO_TURN_HOST", value_name = "HOST")]

@@ -9,6 +9,7 @@ use openstudio_server::{RelayConfig, SharedTurn};
 
 use crate::config::Options;
 use crate::settings::is_url_of;
+use crate::tls::TlsMode;
 
 /// Returns the settings of the relay in this server, and of those that share a secret with it.
 pub(crate) fn settings(
@@ -42,6 +43,11 @@ pub(crate) fn check_urls<'a>(urls: impl IntoIterator<Item = &'a String>) -> anyh
 fn own(options: &Options, listen: SocketAddr) -> anyhow::Result<RelayConfig> {
     let default = SocketAddr::new(listen.ip(), RelayConfig::PORT);
     let mut relay = RelayConfig::new(options.turn_listen.unwrap_or(default));
+    if options.tls.unwrap_or_default() == TlsMode::Off {
+        relay.tls_listen = None;
+    } else if let Some(listen) = options.turn_tls_listen {
+        relay.tls_listen = Some(listen);
+    }
     relay.host = options.turn_host.as_deref().map(host).transpose()?;
     if let Some(text) = &options.turn_ports {
         relay.ports = ports(text)?;
@@ -99,9 +105,18 @@ mod tests {
         let (relay, shared) = read("").unwrap();
         let relay = relay.unwrap();
         assert_eq!(relay.listen.to_string(), "192.0.2.1:3478");
+        assert_eq!(relay.tls_listen, None, "there is no certificate");
         assert_eq!((relay.host, relay.user_allocations, shared.len()), (None, 12, 0));
         assert_eq!(relay.lifetime, RelayConfig::LIFETIME);
         assert!(read("turn-server = false").unwrap().0.is_none());
+        for (text, tls_listen) in [
+            ("tls = 'self-signed'", "192.0.2.1:5349"),
+            ("tls = 'self-signed'\nturn-listen = '[::]:5'", "[::]:5349"),
+            ("tls = 'self-signed'\nturn-tls-listen = '127.0.0.1:6'", "127.0.0.1:6"),
+        ] {
+            let relay = read(text).unwrap().0.unwrap();
+            assert_eq!(relay.tls_listen, Some(tls_listen.parse().unwrap()), "{text}");
+        }
         let text = "turn-listen = '127.0.0.1:5'\nturn-host = '2001:db8::1'\n\
                     turn-ports = '5000-5009'\nturn-public-ip = '198.51.100.1'\n\
                     turn-allow = ['192.168.0.0/16']\nturn-allocations = 3\nturn-seconds = 9\n\

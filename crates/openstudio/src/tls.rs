@@ -64,7 +64,7 @@ pub(crate) fn source(options: &Options) -> anyhow::Result<Option<Source>> {
 /// A setting that has no effect is a mistake: somebody believes that it has one.
 fn check_unused(options: &Options, mode: TlsMode) -> anyhow::Result<()> {
     use TlsMode::{Acme, Files, SelfSigned};
-    let settings: [(&str, bool, &[TlsMode]); 7] = [
+    let settings: [(&str, bool, &[TlsMode]); 8] = [
         ("tls-cert", options.tls_cert.is_some(), &[Files]),
         ("tls-key", options.tls_key.is_some(), &[Files]),
         ("tls-name", options.tls_names.is_some(), &[SelfSigned, Acme]),
@@ -72,6 +72,7 @@ fn check_unused(options: &Options, mode: TlsMode) -> anyhow::Result<()> {
         ("tls-directory", options.tls_directory.is_some(), &[Acme]),
         ("tls-directory-ca", options.tls_directory_ca.is_some(), &[Acme]),
         ("http-redirect", options.http_redirect.is_some(), &[Files, SelfSigned, Acme]),
+        ("turn-tls-listen", options.turn_tls_listen.is_some(), &[Files, SelfSigned, Acme]),
     ];
     for (setting, is_set, wants) in settings {
         if is_set && !wants.contains(&mode) {
@@ -267,6 +268,7 @@ mod tests {
             ("tls-cert = 'a.pem'", "tls-cert is of use with tls files only"),
             ("tls = 'files'\ntls-cert = 'a'\ntls-mail = 'a@b'", "tls-mail"),
             ("http-redirect = '127.0.0.1:80'", "http-redirect"),
+            ("turn-tls-listen = '127.0.0.1:80'", "turn-tls-listen"),
         ] {
             let error = format!("{:#}", parse(text).unwrap_err());
             assert!(error.contains(named), "{text}: {error}");

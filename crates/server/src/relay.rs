@@ -1,8 +1,8 @@
 //! The relay: STUN and TURN for participants whose networks let nothing else through.
 //!
 //! The decisions are in `openstudio-turn`. Here are its sockets: `udp.rs` for datagrams and the
-//! relays' own, `streams.rs` for TCP and what else is a stream, `driver.rs` between them and the
-//! server, `offer.rs` for what participants are told.
+//! relays' own, `streams.rs` for TCP and TLS, `driver.rs` between them and the server,
+//! `offer.rs` for what participants are told.
 
 mod driver;
 mod offer;
@@ -15,15 +15,16 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
+use openstudio_tls::Acceptor;
 use openstudio_turn::{PeerPolicy, Prefix, SharedSecret, TurnConfig};
 use openstudio_units::Seed;
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 pub use offer::SharedTurn;
 pub(crate) use offer::{Offer, Own, host_of};
 
 use driver::Driver;
+use streams::{Door, Places};
 use udp::Sockets;
 
 /// The settings of a relay.
@@ -31,6 +32,8 @@ use udp::Sockets;
 pub struct RelayConfig {
     /// Where clients reach it, by UDP and by TCP. Port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Where clients reach it by TLS, if the server has a certificate; none for nowhere.
+    pub tls_listen: Option<SocketAddr>,
     /// The name or address in its URLs; none for the one that a client reached the page by.
     pub host: Option<String>,
     /// Ports of relayed addresses.
@@ -43,15 +46,21 @@ pub struct RelayConfig {
     pub user_allocations: usize,
     /// How long credentials are good for new allocations.
     pub lifetime: Duration,
-    /// Streams at once, one address.
+    /// Streams at once by TCP and TLS, one address.
     pub address_streams: usize,
-    /// Streams at once.
+    /// Streams at once by TCP and TLS.
     pub streams: usize,
 }
 
 impl RelayConfig {
     /// The port of TURN (RFC 8656 §18.6).
     pub const PORT: u16 = 3478;
+
+    /// The port of TURN over TLS (RFC 8656 §18.6).
+    pub const TLS_PORT: u16 = 5349;
+
+    /// What the protocol is called in a handshake (RFC 7443 §3).
+    const ALPN: [&[u8]; 2] = [b"stun.turn", b"stun.nat-discovery"];
 
     /// How long credentials are good where nothing else is chosen: a participant gets new ones
     /// with each seat and each return to it, and not in the midst of a show.
@@ -61,6 +70,7 @@ impl RelayConfig {
     pub fn new(listen: SocketAddr) -> Self {
         Self {
             listen,
+            tls_listen: Some(SocketAddr::new(listen.ip(), Self::TLS_PORT)),
             host: None,
             ports: 49_160..=49_999,
             public_ip: None,
@@ -77,6 +87,7 @@ impl RelayConfig {
 #[derive(Debug)]
 pub(crate) struct Relay {
     address: SocketAddr,
+    tls_address: Option<SocketAddr>,
     secret: SharedSecret,
     driver: Arc<Driver>,
     tasks: Vec<JoinHandle<()>>,
@@ -92,14 +103,19 @@ impl Drop for Relay {
 }
 
 impl Relay {
-    /// Opens the ports and serves. `seed` must come from a cryptographic source.
-    pub(crate) fn start(config: &RelayConfig, seed: Seed) -> io::Result<Self> {
+    /// Opens the ports and serves; over TLS as well where there is something to do handshakes
+    /// with. `seed` must come from a cryptographic source.
+    pub(crate) fn start(
+        config: &RelayConfig,
+        tls: Option<Acceptor>,
+        seed: Seed,
+    ) -> io::Result<Self> {
         let listener = udp::listener(config.listen)?;
         // By TCP on the same port, which is only now known.
         let address = listener.local_addr()?;
-        let streams = std::net::TcpListener::bind(address)?;
-        streams.set_nonblocking(true)?;
-        let streams = TcpListener::from_std(streams)?;
+        let plain = Door::open(address, None)?;
+        let encrypted = config.tls_listen.zip(tls).and_then(|(address, tls)| door(address, &tls));
+        let tls_address = encrypted.as_ref().map(|door| door.local);
 
         let relayed = Addresses::find(config);
         let secret = SharedSecret::new(seed.fork("secret").0.to_vec());
@@ -111,19 +127,19 @@ impl Relay {
         turn.zero_unix_seconds = crate::serve::unix_millis().div_euclid(1000);
         let sockets = Sockets::new((relayed.v4, relayed.v6), config, seed);
         let driver = Arc::new(Driver::new(turn, seed, sockets, listener));
-        let tasks = vec![
+        let mut tasks = vec![
             tokio::spawn(udp::receive(Arc::clone(&driver), address)),
-            tokio::spawn(streams::accept(
-                Arc::clone(&driver),
-                (streams, address),
-                (config.streams, config.address_streams),
-            )),
             tokio::spawn({
                 let driver = Arc::clone(&driver);
                 async move { driver.run_timers().await }
             }),
         ];
-        Ok(Self { address, secret, driver, tasks })
+        let places = Arc::new(Places::new(config.streams, config.address_streams));
+        for door in [Some(plain), encrypted].into_iter().flatten() {
+            let (driver, places) = (Arc::clone(&driver), Arc::clone(&places));
+            tasks.push(tokio::spawn(streams::accept(driver, door, places)));
+        }
+        Ok(Self { address, tls_address, secret, driver, tasks })
     }
 
     /// Returns the address that it listens on, with its real port.
@@ -131,8 +147,29 @@ impl Relay {
         self.address
     }
 
+    /// Returns the address that it listens on for TLS, with its real port; none if it does not.
+    pub(crate) fn tls_address(&self) -> Option<SocketAddr> {
+        self.tls_address
+    }
+
     pub(crate) fn secret(&self) -> SharedSecret {
         self.secret.clone()
+    }
+}
+
+/// Opens the port for TLS. The relay goes on without: most who need it get through otherwise.
+fn door(address: SocketAddr, tls: &Acceptor) -> Option<Door> {
+    match Door::open(address, Some(tls.speaking(&RelayConfig::ALPN))) {
+        Ok(door) => Some(door),
+        Err(error) => {
+            tracing::warn!(
+                %error,
+                "the relay cannot be reached by TLS, since the address {address} cannot be used; \
+                 participants whose networks let nothing but TLS through will hear nobody. End \
+                 what else uses the port, or choose another with --turn-tls-listen",
+            );
+            None
+        }
     }
 }
 
@@ -161,8 +198,9 @@ impl Addresses {
 
     /// The server's own addresses, as far as they are known.
     fn all(&self, config: &RelayConfig) -> Vec<IpAddr> {
-        let known = [self.v4, self.v6, config.public_ip, Some(config.listen.ip())];
-        known.into_iter().flatten().collect()
+        let listen = [Some(config.listen), config.tls_listen].map(|at| at.map(|at| at.ip()));
+        let known = [self.v4, self.v6, config.public_ip].into_iter().chain(listen);
+        known.flatten().collect()
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use openstudio_room::Rooms;
-use openstudio_tls::{Kind, Tls, TlsConfig, TlsError};
+use openstudio_tls::{Acceptor, Kind, Tls, TlsConfig, TlsError};
 use openstudio_turn::SharedSecret;
 use openstudio_units::{RoomId, Seed, Timestamp};
 use thiserror::Error;
@@ -150,7 +150,10 @@ impl Server {
 
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(|_| SecretError::Random)?;
-        let relay = config.relay.as_ref().and_then(|config| open_relay(config, Seed(seed)));
+        let relay = config
+            .relay
+            .as_ref()
+            .and_then(|config| open_relay(config, tls.as_ref().map(Tls::acceptor), Seed(seed)));
         let offer = offer(config.relay.as_ref(), relay.as_ref(), config.turn_shared, Seed(seed));
         let mut rooms_config = config.rooms;
         rooms_config.zero_unix_ms = unix_millis();
@@ -215,6 +218,12 @@ impl Server {
         self.relay.as_ref().map(Relay::address)
     }
 
+    /// Returns the address that the relay listens on for TLS, with its real port; none if it
+    /// does not.
+    pub fn relay_tls_addr(&self) -> Option<SocketAddr> {
+        self.relay.as_ref().and_then(Relay::tls_address)
+    }
+
     /// Returns the address that the server listens on, with its real port.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
@@ -269,10 +278,11 @@ impl Server {
 }
 
 /// Starts the relay. The studio goes on without one: most participants need none.
-fn open_relay(config: &RelayConfig, seed: Seed) -> Option<Relay> {
-    match Relay::start(config, seed.fork("relay")) {
+fn open_relay(config: &RelayConfig, tls: Option<Acceptor>, seed: Seed) -> Option<Relay> {
+    match Relay::start(config, tls, seed.fork("relay")) {
         Ok(relay) => {
-            tracing::info!(address = %relay.address(), "the relay is open");
+            let tls = relay.tls_address().map(tracing::field::display);
+            tracing::info!(address = %relay.address(), tls, "the relay is open");
             Some(relay)
         }
         Err(error) => {
@@ -297,7 +307,12 @@ fn offer(
 ) -> Offer {
     let host = config.and_then(|config| config.host.clone());
     Offer {
-        own: relay.map(|relay| Own { secret: relay.secret(), port: relay.address().port(), host }),
+        own: relay.map(|relay| Own {
+            secret: relay.secret(),
+            port: relay.address().port(),
+            tls_port: relay.tls_address().map(|address| address.port()),
+            host,
+        }),
         shared,
         lifetime: config.map_or(RelayConfig::LIFETIME, |config| config.lifetime),
         names: SharedSecret::new(seed.fork("relay names").0.to_vec()),

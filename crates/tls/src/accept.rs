@@ -59,6 +59,15 @@ impl Acceptor {
         Ok(Self { usual: Arc::new(usual), proving: Arc::new(proving) })
     }
 
+    /// Returns one that shows the same certificate and agrees on these protocols (ALPN,
+    /// RFC 7301) in place of HTTP. Clients that name none are welcome all the same.
+    #[must_use]
+    pub fn speaking(&self, protocols: &[&[u8]]) -> Self {
+        let mut usual = ServerConfig::clone(&self.usual);
+        usual.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+        Self { usual: Arc::new(usual), proving: Arc::clone(&self.proving) }
+    }
+
     /// Does the handshake, or finds out that none is wanted. Run it on a task of its own: it
     /// waits for the client, [`HANDSHAKE_TIMEOUT`] at most.
     ///
@@ -106,8 +115,15 @@ fn config(shows: Arc<dyn ResolvesServerCert>, protocol: &[u8]) -> Result<ServerC
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::Trust;
+    use crate::renewal::UnixTime;
+    use crate::self_signed::SelfSigned;
+    use crate::tests_support::Folder;
+    use rustls::ClientConfig;
+    use rustls::pki_types::ServerName;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
+    use tokio_rustls::TlsConnector;
 
     async fn pair() -> (TcpStream, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -140,6 +156,36 @@ mod tests {
         let (mut client, server) = pair().await;
         client.write_all(&[HANDSHAKE_RECORD; 64]).await.unwrap();
         assert!(matches!(acceptor().accept(server).await, Err(AcceptError::Failed(_))));
+    }
+
+    #[tokio::test]
+    async fn it_agrees_on_the_protocols_that_it_was_given() {
+        let folder = Folder::new();
+        let name = "127.0.0.1".parse().unwrap();
+        let kept = SelfSigned::new(folder.path(), &[name]);
+        let identity = Arc::new(Identity::default());
+        identity.replace(kept.load_or_make(UnixTime::now()).unwrap());
+        let usual = Acceptor::new(&identity).unwrap();
+        let other = usual.speaking(&[b"a", b"b"]);
+        for (acceptor, asked, agreed) in [
+            (&other, [&b"b"[..]].as_slice(), Some(Some(&b"b"[..]))),
+            (&other, &[], Some(None)),
+            (&other, &[b"http/1.1"], None),
+            (&usual, &[b"http/1.1"], Some(Some(&b"http/1.1"[..]))),
+            (&usual, &[b"b"], None),
+        ] {
+            let mut config =
+                ClientConfig::clone(&Trust::File(kept.path()).load().unwrap().config());
+            config.alpn_protocols = asked.iter().map(|name| name.to_vec()).collect();
+            let (client, server) = pair().await;
+            let connector = TlsConnector::from(Arc::new(config));
+            let name = ServerName::try_from("127.0.0.1").unwrap();
+            let (client, accepted) =
+                tokio::join!(connector.connect(name, client), acceptor.accept(server));
+            assert_eq!(matches!(accepted, Ok(Accepted::Tls(_))), agreed.is_some(), "{asked:?}");
+            let protocol = client.as_ref().ok().map(|stream| stream.get_ref().1.alpn_protocol());
+            assert_eq!(protocol, agreed, "{asked:?}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

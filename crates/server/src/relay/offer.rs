@@ -28,6 +28,8 @@ impl fmt::Debug for SharedTurn {
 pub(crate) struct Own {
     pub(crate) secret: SharedSecret,
     pub(crate) port: u16,
+    /// Where it is reached by TLS, if it is.
+    pub(crate) tls_port: Option<u16>,
     pub(crate) host: Option<String>,
 }
 
@@ -58,8 +60,10 @@ impl Offer {
         {
             let place = format!("{host}:{}", own.port);
             ice.stun.push(format!("stun:{place}"));
-            let urls = ["udp", "tcp"].map(|by| format!("turn:{place}?transport={by}"));
-            ice.turn.push(server(urls.into(), &own.secret, user, expiry));
+            let plain = ["udp", "tcp"].map(|by| format!("turn:{place}?transport={by}"));
+            let encrypted = own.tls_port.map(|port| format!("turns:{host}:{port}?transport=tcp"));
+            let urls = plain.into_iter().chain(encrypted).collect();
+            ice.turn.push(server(urls, &own.secret, user, expiry));
         }
         for shared in &self.shared {
             let secret = SharedSecret::new(shared.secret.as_bytes());
@@ -135,7 +139,8 @@ mod tests {
     fn each_participant_has_credentials_of_its_own() {
         let shared = SharedTurn { urls: vec!["turn:b".to_owned()], secret: "north".to_owned() };
         assert!(!format!("{shared:?}").contains("north"));
-        let own = Own { secret: SharedSecret::new("own"), port: 3478, host: None };
+        let own =
+            Own { secret: SharedSecret::new("own"), port: 3478, tls_port: Some(5349), host: None };
         let names = SharedSecret::new("names");
         let lifetime = Duration::from_secs(300);
         let offer = Offer { own: Some(own), shared: vec![shared], lifetime, names };
@@ -148,7 +153,14 @@ mod tests {
         let mut ice = IceConfig::default();
         offer.add(&mut ice, (&user, 7), Some("studio.example"));
         assert_eq!(ice.stun, ["stun:studio.example:3478"]);
-        assert_eq!(ice.turn[0].urls[1], "turn:studio.example:3478?transport=tcp");
+        assert_eq!(
+            ice.turn[0].urls,
+            [
+                "turn:studio.example:3478?transport=udp",
+                "turn:studio.example:3478?transport=tcp",
+                "turns:studio.example:5349?transport=tcp",
+            ]
+        );
         assert_eq!(ice.turn[0].username, format!("7:{user}"));
         let wanted = SharedSecret::new("north").credentials(&user, 7).password;
         assert_eq!((&ice.turn[1].urls[0][..], &ice.turn[1].credential), ("turn:b", &wanted));

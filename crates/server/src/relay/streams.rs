@@ -1,4 +1,4 @@
-//! Clients by TCP, and by whatever else is a stream.
+//! Clients by TCP and by TLS.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -6,9 +6,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use openstudio_tls::{Accepted, Acceptor};
 use openstudio_turn::{Client, Transport, length_in_stream};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -31,62 +32,110 @@ const WRITE: Duration = Duration::from_secs(10);
 /// How long to wait after an accept that failed, usually for too many open files.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Streams that are open, by address.
-type Places = Arc<Mutex<BTreeMap<AddressKey, usize>>>;
+/// The places of streams: as many as there may be, of all ways to come together.
+#[derive(Debug)]
+pub(super) struct Places {
+    limit: usize,
+    limit_of_address: usize,
+    taken: Mutex<Taken>,
+}
 
-/// A stream's place among those of its address.
-struct Place(Places, AddressKey);
+#[derive(Debug, Default)]
+struct Taken {
+    all: usize,
+    by_address: BTreeMap<AddressKey, usize>,
+}
 
-impl Place {
-    fn take(places: &Places, address: IpAddr, limit: usize) -> Option<Self> {
+impl Places {
+    pub(super) fn new(limit: usize, limit_of_address: usize) -> Self {
+        Self { limit, limit_of_address, taken: Mutex::default() }
+    }
+
+    fn take(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
         let key = AddressKey::from(address);
-        let mut counts = places.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(key).or_default();
-        (*count < limit).then(|| {
-            *count += 1;
-            Self(Arc::clone(places), key)
-        })
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = taken.by_address.get(&key).copied().unwrap_or_default();
+        if taken.all >= self.limit || count >= self.limit_of_address {
+            return None;
+        }
+        taken.all += 1;
+        taken.by_address.insert(key, count + 1);
+        Some(Place(Arc::clone(self), key))
     }
 }
 
+/// A stream's place.
+struct Place(Arc<Places>, AddressKey);
+
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.1) {
+        let mut taken = self.0.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.all -= 1;
+        if let Some(count) = taken.by_address.get_mut(&self.1) {
             *count -= 1;
             if *count == 0 {
-                counts.remove(&self.1);
+                taken.by_address.remove(&self.1);
             }
         }
     }
 }
 
-/// Accepts TCP connections, for ever; they end with it.
-pub(super) async fn accept(
-    driver: Arc<Driver>,
-    (listener, local): (TcpListener, SocketAddr),
-    (limit, limit_of_address): (usize, usize),
-) {
-    let places = Places::default();
+/// Where streams come.
+#[derive(Debug)]
+pub(super) struct Door {
+    listener: TcpListener,
+    /// With the real port.
+    pub(super) local: SocketAddr,
+    /// Does the handshakes; without it, there are none.
+    tls: Option<Acceptor>,
+}
+
+impl Door {
+    /// Opens the port.
+    pub(super) fn open(address: SocketAddr, tls: Option<Acceptor>) -> io::Result<Self> {
+        let listener = std::net::TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        let listener = TcpListener::from_std(listener)?;
+        Ok(Self { local: listener.local_addr()?, listener, tls })
+    }
+}
+
+/// Accepts connections, for ever; they end with it.
+pub(super) async fn accept(driver: Arc<Driver>, door: Door, places: Arc<Places>) {
     let mut streams = JoinSet::new();
     loop {
         let accepted = tokio::select! {
             Some(_) = streams.join_next() => continue,
-            accepted = listener.accept() => accepted,
+            accepted = door.listener.accept() => accepted,
         };
         let Ok((stream, address)) = accepted else {
             tokio::time::sleep(PAUSE).await;
             continue;
         };
-        let place = Place::take(&places, address.ip(), limit_of_address);
-        let Some(place) = place.filter(|_| streams.len() < limit) else { continue };
+        let Some(place) = places.take(address.ip()) else { continue };
         let _ = stream.set_nodelay(true);
-        let client = Client { transport: Transport::Tcp, address: plain(address), local };
-        let driver = Arc::clone(&driver);
+        let transport = if door.tls.is_some() { Transport::Tls } else { Transport::Tcp };
+        let client = Client { transport, address: plain(address), local: door.local };
+        let (driver, tls) = (Arc::clone(&driver), door.tls.clone());
         streams.spawn(async move {
-            serve(&driver, stream, client).await;
+            receive(&driver, (stream, tls), client).await;
             drop(place);
         });
+    }
+}
+
+/// Serves a connection, after the handshake if there is to be one.
+async fn receive(
+    driver: &Arc<Driver>,
+    (stream, tls): (TcpStream, Option<Acceptor>),
+    client: Client,
+) {
+    let Some(tls) = tls else { return serve(driver, stream, client).await };
+    match tls.accept(stream).await {
+        Ok(Accepted::Tls(stream)) => serve(driver, stream, client).await,
+        // Who speaks without TLS here has taken the port for another.
+        Ok(Accepted::Plain(_) | Accepted::Proven) => {}
+        Err(error) => tracing::debug!(%error, "handshake with the relay"),
     }
 }
 
