@@ -20,13 +20,14 @@ export async function freePort() {
 }
 
 export class Studio {
-  // `prefix` is a command to start it by, and `host` the address it has there.
-  static async start({ args = [], prefix = [], host = '127.0.0.1' } = {}) {
+  // `prefix` is a command to start it by, and `host` the address it has there. `scheme` is what
+  // `args` make it speak.
+  static async start({ args = [], prefix = [], host = '127.0.0.1', scheme = 'http' } = {}) {
     const binary = process.env.OPENSTUDIO_BIN;
     if (!binary) throw new Error('OPENSTUDIO_BIN names no binary: use `cargo xtask e2e`');
     const studio = new Studio();
     studio.binary = binary;
-    Object.assign(studio, { args, prefix, host });
+    Object.assign(studio, { args, prefix, host, scheme });
     studio.data = await mkdtemp(join(tmpdir(), 'openstudio-e2e-'));
     studio.port = await freePort();
     await studio.boot();
@@ -34,7 +35,7 @@ export class Studio {
   }
 
   get url() {
-    return `http://${this.host}:${this.port}/`;
+    return `${this.scheme}://${this.host}:${this.port}/`;
   }
 
   // Starts the process and waits until it answers. The port stays the same

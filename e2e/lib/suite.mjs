@@ -13,13 +13,15 @@ const LIMIT_MS = 120_000;
 
 // Declares a suite: `declare(scenario)` calls `scenario(name, body, options)`,
 // where `body` gets { browser, studio, people, t }. Whoever `body` puts into
-// `people` is photographed on failure and closed at the end.
+// `people` is photographed on failure and closed at the end. `launchOptions` may be a function of
+// the studio.
 export function suite(declare, { launchOptions, studioOptions } = {}) {
   const shared = {};
   before(async () => {
     await mkdir(RESULTS, { recursive: true });
-    shared.browser = await launch(launchOptions);
     shared.studio = await Studio.start(studioOptions);
+    const options = typeof launchOptions === 'function' ? await launchOptions(shared.studio) : launchOptions;
+    shared.browser = await launch(options);
   });
   after(async () => {
     await shared.browser?.close();

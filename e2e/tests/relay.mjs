@@ -2,32 +2,12 @@
 
 import assert from 'node:assert/strict';
 import { Participant } from '../lib/participant.mjs';
+import { onlyRelay, ways } from '../lib/relays.mjs';
 import { assertNoErrors, gather, hearAll } from '../lib/rooms.mjs';
-import { routes } from '../lib/routes.mjs';
 import { freePort } from '../lib/server.mjs';
 import { suite } from '../lib/suite.mjs';
 
 const port = await freePort();
-
-// Runs in the page, before the client: peer connections know relays by one transport alone.
-function onlyRelay(transport) {
-  const Native = window.RTCPeerConnection;
-  const isWanted = (url) => url.startsWith('turn') && url.includes('transport=tcp') === (transport === 'tcp');
-  const Relayed = function RTCPeerConnection(configuration) {
-    const iceServers = configuration.iceServers
-      .map((server) => ({ ...server, urls: [server.urls].flat().filter(isWanted) }))
-      .filter(({ urls }) => urls.length > 0);
-    return new Native({ ...configuration, iceServers, iceTransportPolicy: 'relay' });
-  };
-  Relayed.prototype = Native.prototype;
-  Relayed.generateCertificate = Native.generateCertificate;
-  window.RTCPeerConnection = Relayed;
-}
-
-// How each connection of a page goes: the types of both candidates in use, and the transport to
-// the relay.
-const ways = async (page) => (await routes(page)).map(({ local, remote }) =>
-  [local.candidateType, remote.candidateType, local.relayProtocol]);
 
 suite((scenario) => {
   for (const transport of ['udp', 'tcp']) {

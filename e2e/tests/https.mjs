@@ -1,0 +1,54 @@
+// The studio over https, with the certificate that it signs itself: the page and its socket, and
+// the relay by TLS.
+
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { Participant } from '../lib/participant.mjs';
+import { onlyRelay, ways } from '../lib/relays.mjs';
+import { assertNoErrors, hearAll } from '../lib/rooms.mjs';
+import { freePort } from '../lib/server.mjs';
+import { suite } from '../lib/suite.mjs';
+import { trusting } from '../lib/trust.mjs';
+
+const [port, tlsPort] = [await freePort(), await freePort()];
+const args = [
+  '--tls', 'self-signed',
+  '--turn-listen', `127.0.0.1:${port}`,
+  '--turn-tls-listen', `127.0.0.1:${tlsPort}`,
+];
+const launchOptions = async (studio) =>
+  ({ args: [await trusting(join(studio.data, 'tls/self-signed.pem'))] });
+
+suite((scenario) => {
+  scenario('two people hear each other over https', async (room) => {
+    const { people, studio, browser } = room;
+    const sockets = [];
+    for (const index of [0, 1]) {
+      const person = await Participant.open(browser, index);
+      person.page.on('websocket', (socket) => sockets.push(socket.url()));
+      people.push(person);
+    }
+    await people[1].join(await people[0].start(studio.url));
+    await hearAll(people);
+    assert.deepEqual(sockets, Array(2).fill(`${studio.url.replace('https:', 'wss:')}ws`));
+    assertNoErrors(people);
+  });
+
+  scenario('three pages hear each other through the relay alone, by tls', async (room) => {
+    const { people, studio, browser } = room;
+    for (const index of [0, 1, 2]) {
+      const person = await Participant.open(browser, index);
+      await person.page.addInitScript(onlyRelay, 'tls');
+      people.push(person);
+    }
+    const link = await people[0].start(studio.url);
+    const joining = Date.now();
+    for (const person of people.slice(1)) await person.join(link);
+    await hearAll(people);
+    console.log(`  heard after ${Date.now() - joining} ms`);
+    for (const { page } of people) {
+      assert.deepEqual(await ways(page), Array(people.length - 1).fill(['relay', 'relay', 'tls']));
+    }
+    assertNoErrors(people);
+  });
+}, { launchOptions, studioOptions: { args, scheme: 'https' } });
