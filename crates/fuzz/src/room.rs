@@ -350,6 +350,9 @@ impl World {
                 self.check_mixed(line, from);
             }
             ServerMessage::SeatToken { token } => self.tokens.push(token),
+            ServerMessage::IceServers { .. } => {
+                assert!(line.seat.is_some(), "credentials without a seat");
+            }
             ServerMessage::RoomEnded { room_id } => {
                 let asker = self.asker.and_then(|asker| self.lines.get(&asker));
                 let seat = asker.and_then(|asker| asker.seat);

@@ -32,6 +32,7 @@ pub(crate) enum Says {
     GoingAway { retry_after_ms: u64 },
     Error { code: u8, request: u8 },
     Strip { from: Option<Who>, seat: Seat, who: Option<Who> },
+    IceServers { grant: Grant, elsewhere: bool },
 }
 
 /// What comes with a seat.
@@ -120,6 +121,11 @@ impl Says {
                 ServerMessage::InviteToken { invite_token: token(), room_id, role: Role::Caller }
             }
             Self::RoomEnded => ServerMessage::RoomEnded { room_id },
+            Self::IceServers { grant, elsewhere } => {
+                let mut ice = grant.seat().ice;
+                ice.stun.extend(elsewhere.then(|| "stun:elsewhere.invalid".to_owned()));
+                ServerMessage::IceServers { ice }
+            }
             Self::GoingAway { retry_after_ms } => ServerMessage::GoingAway { retry_after_ms },
             Self::Error { code, request } => error(code, request),
         }

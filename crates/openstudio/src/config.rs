@@ -167,8 +167,8 @@ options! {
     /// Relayed addresses at once of one participant [default: 12].
     #[arg(long, env = "OPENSTUDIO_TURN_ALLOCATIONS", value_name = "N")]
     turn_allocations: u32,
-    /// Seconds for which credentials for relays are good; a relayed address that is in use
-    /// outlives them [default: 43200, twelve hours].
+    /// Seconds for which credentials for relays are good; participants get new ones in time,
+    /// and a relayed address that is in use outlives them [default: 300].
     #[arg(long, env = "OPENSTUDIO_TURN_SECONDS", value_name = "N")]
     turn_seconds: u32,
     /// Let hosts record and send their programme out [default: true].

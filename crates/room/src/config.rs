@@ -24,6 +24,9 @@ pub struct RoomConfig {
     pub download_lifetime: Duration,
     /// What participants are told about STUN and TURN.
     pub ice: IceConfig,
+    /// How long after they got them participants are told anew about STUN and TURN, at most;
+    /// none for never. See [`RoomConfig::ice_renewal_of`].
+    pub ice_renewal: Option<Duration>,
     /// The server's release, for `welcome`.
     pub release: String,
     /// Wall-clock time at [`openstudio_units::Timestamp::ZERO`], milliseconds since
@@ -43,6 +46,14 @@ pub struct RoomConfig {
     pub retry_after: Duration,
 }
 
+impl RoomConfig {
+    /// Returns when credentials that live so long are to be renewed: after three quarters of
+    /// their life, so that what is left is enough for an attempt to connect.
+    pub fn ice_renewal_of(life: Duration) -> Duration {
+        life.div_f64(4.0).saturating_mul(3)
+    }
+}
+
 impl Default for RoomConfig {
     fn default() -> Self {
         Self {
@@ -54,6 +65,7 @@ impl Default for RoomConfig {
             has_engine: false,
             download_lifetime: Duration::from_secs(60 * 60),
             ice: IceConfig::default(),
+            ice_renewal: None,
             release: env!("CARGO_PKG_VERSION").to_owned(),
             zero_unix_ms: 0,
             error_burst: 32,

@@ -5,9 +5,8 @@ use openstudio_wire::{DisplayName, ErrorCode, SeatGrant, ServerMessage, Token};
 
 use crate::output::{ConnId, Event};
 use crate::refusal::Refusal;
-use crate::room::{Presence, Room, Seat};
+use crate::room::{Room, Seat};
 use crate::rooms::{Place, Rooms};
-use crate::timer::Timer;
 use crate::tokens::{Claims, SeatClaims};
 
 impl Rooms {
@@ -159,12 +158,11 @@ impl Rooms {
     /// Makes the seat that `claims` speak of, for a socket. The room must be there.
     pub(crate) fn sit_down(&mut self, now: Timestamp, conn: ConnId, claims: SeatClaims) {
         let SeatClaims { peer, room: room_id, role, name, incarnation } = claims;
-        let renew_at = self.renewal_after(now);
-        let presence = Presence::Here { conn, renew_at };
+        let presence = self.here(now, conn, peer);
         let seat = Seat { role, name, incarnation, muted: false, microphone: false, presence };
         if let Some(room) = self.rooms.get_mut(&room_id) {
             room.seats.insert(peer, seat);
-            self.timers.set(renew_at, Timer::Token(room_id, peer));
+            self.set_renewals(room_id, peer, presence);
             self.assign(conn, peer, Place::Seated(room_id));
         }
     }
@@ -184,10 +182,6 @@ impl Rooms {
 
     pub(crate) fn participants(&self, room_id: RoomId) -> Vec<openstudio_wire::Participant> {
         self.rooms.get(&room_id).map(Room::participants).unwrap_or_default()
-    }
-
-    pub(crate) fn renewal_after(&self, now: Timestamp) -> Timestamp {
-        now + self.config.seat_token_lifetime.div_f64(2.0)
     }
 }
 

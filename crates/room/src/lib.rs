@@ -37,6 +37,7 @@ mod mixer;
 mod output;
 mod refusal;
 mod relay;
+mod renewal;
 mod resume;
 mod room;
 mod rooms;

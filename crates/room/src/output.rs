@@ -86,6 +86,8 @@ pub enum DeadlineReason {
     RebuildOver,
     /// A newer seat token is due.
     TokenRenewal,
+    /// Newer credentials for relays are due.
+    IceRenewal,
 }
 
 /// How much there is, for `/health` and metrics.

@@ -6,7 +6,7 @@ use openstudio_wire::{CloseCode, ErrorCode, SeatGrant, ServerMessage, Token};
 use crate::entry::ended;
 use crate::output::{ConnId, Event};
 use crate::refusal::Refusal;
-use crate::room::{Presence, Room};
+use crate::room::Room;
 use crate::rooms::{Place, Rooms};
 use crate::timer::Timer;
 use crate::tokens::{Claims, SeatClaims};
@@ -142,18 +142,18 @@ impl Rooms {
     /// Sits down on a seat that is there.
     fn take_seat(&mut self, now: Timestamp, conn: ConnId, claims: &SeatClaims, fresh: bool) {
         let (room_id, peer) = (claims.room, claims.peer);
-        self.cancel_seat_timer(room_id, peer);
-        let renew_at = self.renewal_after(now);
+        self.cancel_seat_timers(room_id, peer);
+        let presence = self.here(now, conn, peer);
         let Some(seat) = self.rooms.get_mut(&room_id).and_then(|r| r.seats.get_mut(&peer)) else {
             return;
         };
-        seat.presence = Presence::Here { conn, renew_at };
+        seat.presence = presence;
         seat.incarnation = claims.incarnation;
         if fresh {
             seat.muted = false;
             seat.microphone = false;
         }
-        self.timers.set(renew_at, Timer::Token(room_id, peer));
+        self.set_renewals(room_id, peer, presence);
         self.assign(conn, peer, Place::Seated(room_id));
     }
 
@@ -201,35 +201,6 @@ impl Rooms {
         }
         if let Some(snapshot) = self.snapshot(room_id) {
             self.broadcast(room_id, None, &snapshot);
-        }
-    }
-
-    /// Sends a newer seat token; the older one's timer must not be set any more.
-    pub(crate) fn renew_token(
-        &mut self,
-        now: Timestamp,
-        room_id: RoomId,
-        peer: openstudio_units::PeerId,
-    ) {
-        let next = self.renewal_after(now);
-        let Some(seat) = self.rooms.get_mut(&room_id).and_then(|r| r.seats.get_mut(&peer)) else {
-            return;
-        };
-        let Presence::Here { conn, ref mut renew_at } = seat.presence else {
-            return;
-        };
-        *renew_at = next;
-        let claims = SeatClaims {
-            peer,
-            room: room_id,
-            role: seat.role,
-            name: seat.name.clone(),
-            incarnation: seat.incarnation,
-        };
-        self.timers.set(next, Timer::Token(room_id, peer));
-        // Without a newer token the older one still serves; the next turn tries again.
-        if let Ok(grant) = self.grant(&claims) {
-            self.send(conn, ServerMessage::SeatToken { token: grant.token });
         }
     }
 }

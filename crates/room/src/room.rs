@@ -16,12 +16,24 @@ pub(crate) enum Presence {
         conn: ConnId,
         /// When a newer token is due.
         renew_at: Timestamp,
+        /// When newer credentials for relays are due.
+        ice_at: Option<Timestamp>,
     },
     /// It closed; the seat is kept until `until`.
     Away {
         /// When the seat is given up.
         until: Timestamp,
     },
+}
+
+impl Presence {
+    /// Returns when newer credentials for relays are due.
+    pub(crate) fn ice_at(self) -> Option<Timestamp> {
+        match self {
+            Self::Here { ice_at, .. } => ice_at,
+            Self::Away { .. } => None,
+        }
+    }
 }
 
 /// A participant's place.

@@ -153,6 +153,7 @@ impl Rooms {
                 }
                 Timer::Rebuild(room) => self.complete_rebuild(room),
                 Timer::Token(room, peer) => self.renew_token(now, room, peer),
+                Timer::Ice(room, peer) => self.renew_ice(now, room, peer),
             }
         }
     }
@@ -198,16 +199,18 @@ impl Rooms {
     /// Returns whether the books balance: every seat has a peer, every peer a socket
     /// or a seat, every room a seat, every timer an owner. For tests.
     pub fn is_consistent(&self) -> bool {
-        let seats: usize = self.rooms.values().map(|room| room.seats.len()).sum();
+        let seats = || self.rooms.values().flat_map(|room| room.seats.values());
+        let renewing = seats().filter(|seat| seat.presence.ice_at().is_some()).count();
         let rebuilding = self.rooms.values().filter(|room| room.rebuilding_until.is_some()).count();
+        let timers = seats().count().saturating_add(rebuilding).saturating_add(renewing);
         let seated = self.peers.values().filter(|p| matches!(p, Place::Seated(_))).count();
         let places = self.peers.iter().all(|(peer, place)| match place {
             Place::Lobby(conn) => self.connections.get(conn).is_some_and(|c| c.peer == Some(*peer)),
             Place::Seated(room) => self.seat_is_sound(*room, *peer),
         });
         places
-            && seats == seated
-            && self.timers.len() == seats.saturating_add(rebuilding)
+            && seats().count() == seated
+            && self.timers.len() == timers
             && self.rooms.values().all(|room| !room.seats.is_empty())
             && self.ended.len() == self.ended_order.len()
     }

@@ -53,14 +53,13 @@ impl Rooms {
         }
         self.announce_update(room_id, peer, None);
         // The token carries the name, so that it survives a restart of the server.
-        self.cancel_seat_timer(room_id, peer);
         self.renew_token(now, room_id, peer);
         Ok(())
     }
 
     pub(crate) fn leave(&mut self, conn: ConnId) -> Result<(), Refusal> {
         let (room_id, peer) = self.seated(conn)?;
-        self.cancel_seat_timer(room_id, peer);
+        self.cancel_seat_timers(room_id, peer);
         self.remove_seat(room_id, peer, LeaveReason::Left);
         self.peers.insert(peer, Place::Lobby(conn));
         Ok(())
@@ -80,7 +79,7 @@ impl Rooms {
             self.timers.cancel(until, Timer::Rebuild(room_id));
         }
         for (peer, seat) in room.seats {
-            self.cancel_timer_of(room_id, peer, seat.presence);
+            self.cancel_timers_of(room_id, peer, seat.presence);
             self.peers.remove(&peer);
             if let Some(conn) = seat.conn() {
                 self.drop_connection(conn, CloseCode::RoomEnded);
@@ -93,7 +92,7 @@ impl Rooms {
 
     /// The seat's socket is gone: it is kept for the grace period.
     pub(crate) fn go_away(&mut self, now: Timestamp, room_id: RoomId, peer: PeerId) {
-        self.cancel_seat_timer(room_id, peer);
+        self.cancel_seat_timers(room_id, peer);
         let until = now + self.config.grace;
         if let Some(seat) = self.rooms.get_mut(&room_id).and_then(|r| r.seats.get_mut(&peer)) {
             seat.presence = Presence::Away { until };
@@ -137,18 +136,16 @@ impl Rooms {
         self.broadcast(room_id, except, &ServerMessage::PeerUpdated { participant, seq });
     }
 
-    pub(crate) fn cancel_seat_timer(&mut self, room_id: RoomId, peer: PeerId) {
+    pub(crate) fn cancel_seat_timers(&mut self, room_id: RoomId, peer: PeerId) {
         let seat = self.rooms.get(&room_id).and_then(|room| room.seats.get(&peer));
         if let Some(presence) = seat.map(|seat| seat.presence) {
-            self.cancel_timer_of(room_id, peer, presence);
+            self.cancel_timers_of(room_id, peer, presence);
         }
     }
 
-    fn cancel_timer_of(&mut self, room_id: RoomId, peer: PeerId, presence: Presence) {
+    fn cancel_timers_of(&mut self, room_id: RoomId, peer: PeerId, presence: Presence) {
         match presence {
-            Presence::Here { renew_at, .. } => {
-                self.timers.cancel(renew_at, Timer::Token(room_id, peer));
-            }
+            Presence::Here { .. } => self.cancel_renewals(room_id, peer, presence),
             Presence::Away { until } => self.timers.cancel(until, Timer::Grace(room_id, peer)),
         }
     }

@@ -15,6 +15,8 @@ pub(crate) enum Timer {
     Rebuild(RoomId),
     /// The next seat token of somebody who is here.
     Token(RoomId, PeerId),
+    /// The next credentials for relays of somebody who is here.
+    Ice(RoomId, PeerId),
 }
 
 /// The timers. Whoever sets one keeps its time and cancels it by that.
@@ -46,6 +48,7 @@ impl Timers {
             Timer::Grace(..) => DeadlineReason::GraceOver,
             Timer::Rebuild(..) => DeadlineReason::RebuildOver,
             Timer::Token(..) => DeadlineReason::TokenRenewal,
+            Timer::Ice(..) => DeadlineReason::IceRenewal,
         };
         Some(Deadline { at, reason })
     }

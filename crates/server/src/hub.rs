@@ -18,7 +18,7 @@ use crate::clock::reached;
 use crate::config::Limits;
 use crate::engine::EngineRequest;
 use crate::outbox::{Inbox, Outbox, queue};
-use crate::relay::Offer;
+use crate::relay::{Line, Offer};
 
 /// The heart of a server.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub(crate) struct Hub {
 #[derive(Debug)]
 struct State {
     rooms: Rooms,
-    outboxes: BTreeMap<ConnId, (Outbox, Option<String>)>,
+    outboxes: BTreeMap<ConnId, (Outbox, Line)>,
     /// Added to what goes with a seat.
     offer: Offer,
     /// Sockets whose task still runs, told to close or not.
@@ -102,7 +102,7 @@ impl Hub {
             state.next_conn += 1;
             state.sockets += 1;
             state.counts.sockets_opened += 1;
-            state.outboxes.insert(conn, (outbox, host));
+            state.outboxes.insert(conn, (outbox, Line::new(host)));
             state.rooms.connected(now, conn);
             conn
         });
@@ -234,8 +234,8 @@ impl State {
         while let Some(output) = self.rooms.poll_output() {
             match output {
                 Output::Send { conn, mut message } => {
-                    if let Some((outbox, host)) = self.outboxes.get(&conn) {
-                        self.offer.add_to(&mut message, host.as_deref());
+                    if let Some((outbox, line)) = self.outboxes.get_mut(&conn) {
+                        self.offer.add_to(&mut message, line);
                         self.counts.messages_out += 1;
                         outbox.push(message.to_json());
                     }

@@ -21,7 +21,7 @@ use openstudio_units::Seed;
 use tokio::task::JoinHandle;
 
 pub use offer::SharedTurn;
-pub(crate) use offer::{Offer, Own, host_of};
+pub(crate) use offer::{Line, Offer, Own, host_of};
 
 use driver::Driver;
 use streams::{Door, Places};
@@ -63,8 +63,8 @@ impl RelayConfig {
     const ALPN: [&[u8]; 2] = [b"stun.turn", b"stun.nat-discovery"];
 
     /// How long credentials are good where nothing else is chosen: a participant gets new ones
-    /// with each seat and each return to it, and not in the midst of a show.
-    pub const LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
+    /// with each seat, with each return to it, and before they run out.
+    pub const LIFETIME: Duration = Duration::from_secs(300);
 
     /// Makes the default settings for an address.
     pub fn new(listen: SocketAddr) -> Self {

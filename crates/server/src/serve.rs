@@ -158,6 +158,7 @@ impl Server {
         let mut rooms_config = config.rooms;
         rooms_config.zero_unix_ms = unix_millis();
         rooms_config.has_engine = config.has_engine;
+        rooms_config.ice_renewal = offer.renewal();
         let tokens = Box::new(JwtTokens::new(&secret));
         let mut rooms = Rooms::new(rooms_config, Seed(seed), tokens, Timestamp::ZERO);
         for room in ended_rooms {

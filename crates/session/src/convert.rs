@@ -81,6 +81,7 @@ pub(crate) fn to_signal(message: ServerMessage) -> Option<(PeerId, Signal)> {
         | ServerMessage::InviteToken { .. }
         | ServerMessage::Engine { .. }
         | ServerMessage::Recordings { .. }
+        | ServerMessage::IceServers { .. }
         | ServerMessage::RoomEnded { .. }
         | ServerMessage::GoingAway { .. }
         | ServerMessage::Strip { .. }

@@ -78,7 +78,8 @@ pub enum Event {
     },
     /// Keep this token for a reload. Replaces the one before.
     SeatToken(Token),
-    /// Use these servers for peer connections made from here on.
+    /// Use these servers for peer connections made from here on, and for ICE restarts of those
+    /// that there are (`setConfiguration()`). Their credentials are newer.
     IceServers(IceConfig),
     /// Somebody (perhaps this participant) is in the room, or is different.
     ParticipantChanged(Participant),

@@ -1,6 +1,6 @@
 //! The session: what the person wants, what the server says, and the mesh behind it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use openstudio_mesh::{self as mesh, LinkSnapshot, Mesh};
@@ -46,6 +46,8 @@ pub struct Session {
     signalling: SignallingState,
     socket: Socket,
     seat: Option<Seat>,
+    /// Of the servers for ICE that were named last.
+    ice_urls: BTreeSet<String>,
     /// Of the seat that was held last.
     incarnation: Option<Incarnation>,
     roster: Roster,
@@ -82,6 +84,7 @@ impl Session {
             signalling: SignallingState::Idle,
             socket: Socket::new(seed.fork("socket").rng()),
             seat: None,
+            ice_urls: BTreeSet::new(),
             incarnation: None,
             roster: Roster::default(),
             mixer: Mixer::default(),
@@ -377,6 +380,7 @@ impl Session {
                 self.on_entered(now);
             }
             ServerMessage::SeatToken { token } => self.on_token(token),
+            ServerMessage::IceServers { ice } => self.on_renewed_ice(now, ice),
             ServerMessage::PeerJoined { participant, seq }
             | ServerMessage::PeerUpdated { participant, seq } => {
                 let changed = self.roster.apply(seq, participant);
@@ -463,8 +467,22 @@ impl Session {
 
     fn on_ice(&mut self, now: Timestamp, ice: IceConfig) {
         let has_relay = !ice.turn.is_empty();
+        self.ice_urls = urls(&ice);
         self.event(Event::IceServers(ice));
         self.feed_mesh(now, mesh::Input::IceServersChanged { has_relay });
+    }
+
+    /// Newer credentials of the same servers are for the application alone: to the mesh, whose
+    /// links would begin anew, nothing has changed.
+    fn on_renewed_ice(&mut self, now: Timestamp, ice: IceConfig) {
+        if self.seat.is_none() {
+            return;
+        }
+        if urls(&ice) == self.ice_urls {
+            self.event(Event::IceServers(ice));
+        } else {
+            self.on_ice(now, ice);
+        }
     }
 
     fn on_token(&mut self, token: Token) {
@@ -656,6 +674,11 @@ impl Session {
     fn event(&mut self, event: Event) {
         self.out.push_back(Output::Event(event));
     }
+}
+
+fn urls(ice: &IceConfig) -> BTreeSet<String> {
+    let turn = ice.turn.iter().flat_map(|server| &server.urls);
+    ice.stun.iter().chain(turn).cloned().collect()
 }
 
 fn take_if_due(due: &mut Option<Timestamp>, now: Timestamp) -> bool {

@@ -169,19 +169,60 @@ fn a_farewell_of_somebody_unknown_or_of_oneself_is_no_news() {
     assert!(client.listed().contains(&client.me));
 }
 
+/// A relay, as a server says it is reached.
+fn relay(url: &str, credential: &str) -> IceConfig {
+    let (urls, username) = (vec![url.to_owned()], "u".to_owned());
+    let turn = IceServer { urls, username, credential: credential.to_owned() };
+    IceConfig { stun: Vec::new(), turn: vec![turn] }
+}
+
+/// The state of the only link.
+fn state(client: &Client) -> Option<ConnectionState> {
+    client.session.links().first().map(|link| link.state)
+}
+
+/// Lets the only link fail for good.
+fn give_up(client: &mut Client) {
+    assert!(client.me < peer(250), "this side asks, the other never offers");
+    while state(client) != Some(ConnectionState::FailedPermanent) {
+        client.wait();
+        assert!(client.now < Timestamp::ZERO + Duration::from_secs(300));
+    }
+}
+
+#[test]
+fn newer_credentials_are_told_to_the_application_and_change_no_link() {
+    let mut client = Client::among(&[250], relay("turn:x", "old"));
+    give_up(&mut client);
+    client.events.clear();
+    let renewed = relay("turn:x", "new");
+    client.says(ServerMessage::IceServers { ice: renewed.clone() });
+    assert_eq!(client.events, [Event::IceServers(renewed)]);
+    assert_eq!(state(&client), Some(ConnectionState::FailedPermanent));
+
+    let another = relay("turn:y", "new");
+    client.says(ServerMessage::IceServers { ice: another.clone() });
+    assert!(client.events.contains(&Event::IceServers(another)));
+    assert_ne!(state(&client), Some(ConnectionState::FailedPermanent), "another relay may do");
+}
+
+#[test]
+fn credentials_without_a_seat_are_for_nobody() {
+    let now = Timestamp::from_millis(5);
+    let mut session = Session::new(SessionConfig::default(), Seed::from_number(4), now);
+    session.handle_input(now, Input::Start { name: None });
+    session.handle_input(now, Input::SocketOpened(SocketId(1)));
+    while session.poll_output().is_some() {}
+    let text = ServerMessage::IceServers { ice: relay("turn:x", "c") }.to_json();
+    session.handle_input(now, Input::MessageReceived { socket: SocketId(1), text });
+    assert_eq!(session.poll_output(), None);
+}
+
 #[test]
 fn a_relay_is_asked_for_at_last_if_the_server_has_one() {
-    let turn =
-        IceServer { urls: vec!["turn:x".into()], username: "u".into(), credential: "c".into() };
-    let relay = IceConfig { stun: Vec::new(), turn: vec![turn] };
-    for (ice, wanted) in [(relay, true), (IceConfig::default(), false)] {
+    for (ice, wanted) in [(relay("turn:x", "c"), true), (IceConfig::default(), false)] {
         let mut client = Client::among(&[250], ice);
-        assert!(client.me < peer(250), "this side asks, the other never offers");
-        let state = |client: &Client| client.session.links().first().map(|link| link.state);
-        while state(&client) != Some(ConnectionState::FailedPermanent) {
-            client.wait();
-            assert!(client.now < Timestamp::ZERO + Duration::from_secs(300));
-        }
+        give_up(&mut client);
         let relayed = |message: &ClientMessage| {
             matches!(message, ClientMessage::RequestOffer(OfferRequest { relay_only: true, .. }))
         };

@@ -40,6 +40,9 @@ pub(crate) const SILENCE: Duration = Duration::from_secs(30);
 /// How often it is looked at.
 pub(crate) const LOOK: Duration = Duration::from_secs(15);
 
+/// How often credentials are renewed: many times in the life of a room here.
+const ICE_RENEWAL: Duration = Duration::from_secs(20);
+
 /// The server.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -65,7 +68,8 @@ impl Server {
             stun: has_stun.then(|| "stun:studio.invalid".to_owned()).into_iter().collect(),
             turn: has_relay.then_some(turn).into_iter().collect(),
         };
-        let config = RoomConfig { ice, max_participants: 64, ..RoomConfig::default() };
+        let ice_renewal = has_relay.then_some(ICE_RENEWAL);
+        let config = RoomConfig { ice, ice_renewal, max_participants: 64, ..RoomConfig::default() };
         Self {
             life: 0,
             rooms: None,

@@ -96,6 +96,12 @@ pub enum ServerMessage {
         /// The token.
         token: Token,
     },
+    /// Newer credentials for relays, before the older ones run out: new peer connections and
+    /// ICE restarts use these. Connections that run go on with theirs.
+    IceServers {
+        /// STUN and TURN servers, in place of those that came before.
+        ice: IceConfig,
+    },
     /// All seats of the room at one sequence number.
     Snapshot {
         /// The room.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use openstudio_room::RoomConfig;
 use openstudio_turn::SharedSecret;
 use openstudio_units::{PeerId, RoomId};
 use openstudio_wire::{IceConfig, IceServer, SeatGrant, ServerMessage};
@@ -23,6 +24,22 @@ impl fmt::Debug for SharedTurn {
     }
 }
 
+/// Whose socket a message goes to, as far as relays are concerned.
+#[derive(Debug, Default)]
+pub(crate) struct Line {
+    /// Where the client reached the server.
+    host: Option<String>,
+    /// Its user name for relays, once it has a seat.
+    user: String,
+}
+
+impl Line {
+    /// A client that reached the server by `host`.
+    pub(crate) fn new(host: Option<String>) -> Self {
+        Self { host, user: String::new() }
+    }
+}
+
 /// The relay in this server.
 #[derive(Debug)]
 pub(crate) struct Own {
@@ -33,7 +50,7 @@ pub(crate) struct Own {
     pub(crate) host: Option<String>,
 }
 
-/// Gives credentials out with each seat.
+/// Gives credentials out with each seat, and renews them.
 #[derive(Debug)]
 pub(crate) struct Offer {
     pub(crate) own: Option<Own>,
@@ -45,13 +62,27 @@ pub(crate) struct Offer {
 }
 
 impl Offer {
-    /// Adds relays to a message that gives a seat, for a client that reached the server by
-    /// `host`.
-    pub(crate) fn add_to(&self, message: &mut ServerMessage, host: Option<&str>) {
-        let Some((room, peer, seat)) = seat_of(message) else { return };
-        let user = self.user(room, peer);
+    /// When participants are to get newer credentials; none where there are none that run out.
+    pub(crate) fn renewal(&self) -> Option<Duration> {
+        let runs_out = self.own.is_some() || !self.shared.is_empty();
+        runs_out.then(|| RoomConfig::ice_renewal_of(self.lifetime))
+    }
+
+    /// Adds relays to a message that gives a seat or renews credentials. `line` is whose socket
+    /// it goes to, which this remembers with each seat.
+    pub(crate) fn add_to(&self, message: &mut ServerMessage, line: &mut Line) {
+        if let Some((room, peer, seat)) = seat_of(message) {
+            line.user = self.user(room, peer);
+            self.add_for(&mut seat.ice, line);
+        } else if let ServerMessage::IceServers { ice } = message {
+            self.add_for(ice, line);
+        }
+    }
+
+    fn add_for(&self, ice: &mut IceConfig, line: &Line) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.add(&mut seat.ice, (&user, now.saturating_add(self.lifetime).as_secs()), host);
+        let expiry = now.saturating_add(self.lifetime).as_secs();
+        self.add(ice, (&line.user, expiry), line.host.as_deref());
     }
 
     fn add(&self, ice: &mut IceConfig, (user, expiry): (&str, u64), host: Option<&str>) {
@@ -167,5 +198,41 @@ mod tests {
         let mut unknown = IceConfig::default();
         offer.add(&mut unknown, (&user, 7), None);
         assert_eq!((unknown.stun.len(), unknown.turn.len()), (0, 1), "nobody knows the host");
+    }
+
+    #[test]
+    fn credentials_are_renewed_for_the_same_user_before_they_run_out() {
+        let own = Own { secret: SharedSecret::new("own"), port: 3478, host: None };
+        let names = SharedSecret::new("names");
+        let lifetime = Duration::from_secs(300);
+        let offer = Offer { own: Some(own), shared: Vec::new(), lifetime, names };
+        assert_eq!(offer.renewal(), Some(Duration::from_secs(225)));
+        let (room_id, peer_id) =
+            (RoomId::from_random_bytes([1; 16]), PeerId::from_random_bytes([2; 16]));
+        let seat = SeatGrant {
+            role: openstudio_units::Role::Caller,
+            token: openstudio_wire::Token("token".to_owned()),
+            incarnation: openstudio_units::Incarnation(1),
+            ice: IceConfig::default(),
+        };
+        let mut line = Line::new(Some("studio.example".to_owned()));
+        let mut given = ServerMessage::Resumed { peer_id, room_id, seat };
+        offer.add_to(&mut given, &mut line);
+        let mut renewed = ServerMessage::IceServers { ice: IceConfig::default() };
+        offer.add_to(&mut renewed, &mut line);
+        let (ServerMessage::Resumed { seat, .. }, ServerMessage::IceServers { ice }) =
+            (given, renewed)
+        else {
+            panic!("the messages are what they were");
+        };
+        let user = |ice: &IceConfig| ice.turn[0].username.split_once(':').unwrap().1.to_owned();
+        assert_eq!(user(&ice), offer.user(room_id, peer_id));
+        assert_eq!((user(&ice), &ice.turn[0].urls), (user(&seat.ice), &seat.ice.turn[0].urls));
+
+        let without = Offer { own: None, ..offer };
+        assert_eq!(without.renewal(), None, "nothing runs out");
+        let urls = vec!["turn:b".to_owned()];
+        let shared = vec![SharedTurn { urls, secret: "north".to_owned() }];
+        assert!(Offer { shared, ..without }.renewal().is_some());
     }
 }

@@ -9,8 +9,11 @@
 mod support;
 mod tls;
 
+use std::time::Duration;
+
 use openstudio_server::{RelayConfig, SharedTurn};
 use openstudio_turn::{ClientError, ClientEvent, Transport};
+use openstudio_wire::{IceConfig, ServerMessage};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
@@ -57,6 +60,41 @@ async fn participants_speak_through_the_relay_by_udp_and_tcp() {
                 assert_eq!(caller.next().await, ClientEvent::Ended);
             }
         }
+    };
+    timeout(PATIENCE, all).await.unwrap();
+}
+
+/// When credentials run out, seconds since 1970.
+fn expiry(ice: &IceConfig) -> u64 {
+    ice.turn[0].username.split_once(':').unwrap().0.parse().unwrap()
+}
+
+#[tokio::test]
+async fn credentials_are_renewed_and_what_the_older_ones_made_goes_on() {
+    let all = async {
+        let studio = Studio::start("renews", |config| {
+            let relay = config.relay.as_mut().unwrap();
+            relay.allowed = vec!["127.0.0.0/8".parse().unwrap()];
+            relay.lifetime = Duration::from_secs(2);
+        })
+        .await;
+        let (mut host, [first, _]) = two_seats(&studio).await;
+        let mut running = Caller::new(&studio, &first, Transport::Udp).await;
+        running.allocated().await;
+        // These were given out at least a second after the first ones had run out.
+        let newest = loop {
+            if let ServerMessage::IceServers { ice } = host.next().await
+                && expiry(&ice) >= expiry(&first) + 3
+            {
+                break ice;
+            }
+        };
+        assert_eq!(newest.turn[0].urls, first.turn[0].urls);
+        let peer = "127.0.0.1:9".parse().unwrap();
+        assert_eq!(running.permit(peer, true).await, ClientEvent::Permitted { peer });
+        let mut late = Caller::new(&studio, &first, Transport::Udp).await;
+        assert_eq!(late.next().await, ClientEvent::Failed(ClientError::Refused(401)));
+        Caller::new(&studio, &newest, Transport::Udp).await.allocated().await;
     };
     timeout(PATIENCE, all).await.unwrap();
 }

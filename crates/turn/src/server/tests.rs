@@ -13,8 +13,10 @@ use stun_types::AddressFamily;
 use stun_types::attribute::{ErrorCode, Nonce, Realm, Username};
 use stun_types::message::{Message, MessageClass, Method, TransactionId};
 use stun_types::prelude::AttributeWrite;
-use turn_types::attribute::{Lifetime, RequestedAddressFamily, RequestedTransport};
-use turn_types::message::{ALLOCATE, REFRESH};
+use turn_types::attribute::{
+    ChannelNumber, Lifetime, RequestedAddressFamily, RequestedTransport, XorPeerAddress,
+};
+use turn_types::message::{ALLOCATE, CHANNEL_BIND, CREATE_PERMISSION, REFRESH};
 
 use super::*;
 use crate::stun::{self, Writer, attribute};
@@ -194,6 +196,31 @@ fn an_allocation_lives_as_long_as_it_is_refreshed() {
     bench.drain();
     assert_eq!(bench.closed, [RelayId(0)]);
     assert_eq!((bench.server.allocations(), bench.server.poll_timeout()), (0, None));
+}
+
+#[test]
+fn expired_credentials_serve_the_allocation_they_made_and_no_new_one() {
+    let mut bench = Bench::new();
+    let client = udp("5.5.5.5:5");
+    assert_eq!(bench.allocate(client, None), 0);
+    bench.now = NOW + Duration::from_secs(200);
+    let peer = XorPeerAddress::new(addr("8.8.8.8:8"), 0.into());
+    let channel = ChannelNumber::new(0x4000);
+    for (method, attributes) in [
+        (REFRESH, &[][..]),
+        (CREATE_PERMISSION, &[&peer as &dyn AttributeWrite][..]),
+        (CHANNEL_BIND, &[&channel as &dyn AttributeWrite, &peer][..]),
+    ] {
+        assert_eq!(bench.ask(client, method, attributes), Some(0), "{method}");
+    }
+    assert_eq!(bench.allocate(udp("5.5.5.5:6"), None), 401, "expired 100 s ago");
+    // Renewed credentials are for new allocations: a running one is its maker's.
+    let (expired, renewed) = (bench.credentials.clone(), secret().credentials("ada", 500));
+    bench.credentials = renewed;
+    assert_eq!(bench.allocate(udp("5.5.5.5:6"), None), 0);
+    assert_eq!(bench.ask(client, REFRESH, &[]), Some(441));
+    bench.credentials = expired;
+    assert_eq!(bench.ask(client, REFRESH, &[]), Some(0));
 }
 
 #[test]

@@ -284,6 +284,7 @@ pub fn server_messages() -> Vec<(&'static str, ServerMessage)> {
         ),
         ("resumed", M::Resumed { peer_id: ada(), room_id: room(), seat: seat() }),
         ("seat-token", M::SeatToken { token: token("newer-token") }),
+        ("ice-servers", M::IceServers { ice: seat().ice }),
         (
             "snapshot",
             M::Snapshot { room_id: room(), seq: 7, complete: false, participants: participants() },
