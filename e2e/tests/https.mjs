@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { Participant } from '../lib/participant.mjs';
-import { onlyRelay, ways } from '../lib/relays.mjs';
+import { onlyRelay, ways } from '../lib/relayed.mjs';
 import { assertNoErrors, hearAll } from '../lib/rooms.mjs';
 import { freePort } from '../lib/server.mjs';
 import { suite } from '../lib/suite.mjs';
@@ -38,7 +38,7 @@ suite((scenario) => {
     const { people, studio, browser } = room;
     for (const index of [0, 1, 2]) {
       const person = await Participant.open(browser, index);
-      await person.page.addInitScript(onlyRelay, 'tls');
+      await person.page.addInitScript(onlyRelay, ['tls']);
       people.push(person);
     }
     const link = await people[0].start(studio.url);

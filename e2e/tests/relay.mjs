@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { Participant } from '../lib/participant.mjs';
-import { onlyRelay, ways } from '../lib/relays.mjs';
+import { onlyRelay, ways } from '../lib/relayed.mjs';
 import { assertNoErrors, gather, hearAll } from '../lib/rooms.mjs';
 import { freePort } from '../lib/server.mjs';
 import { suite } from '../lib/suite.mjs';
@@ -15,7 +15,7 @@ suite((scenario) => {
       const { people, studio, browser } = room;
       for (const index of [0, 1, 2]) {
         const person = await Participant.open(browser, index);
-        await person.page.addInitScript(onlyRelay, transport);
+        await person.page.addInitScript(onlyRelay, [transport]);
         people.push(person);
       }
       const link = await people[0].start(studio.url);

@@ -14,6 +14,7 @@ mod externs;
 mod listener;
 mod mixing;
 mod peer_connection;
+mod probe;
 mod running;
 mod sending;
 mod socket;

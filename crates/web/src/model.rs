@@ -1,7 +1,8 @@
 //! What the page shows, worked out without a browser: addresses, cards, wording, levels,
 //! devices, time. Everything here is plain data in, plain data out, and tested on the host.
 //!
-//! It is *not* where anything is decided about connections; `openstudio-session` does that.
+//! It is *not* where anything is decided about connections; `openstudio-session` does that. Which
+//! way this browser reaches relays is worked out here (`relay`).
 
 pub(crate) mod address;
 pub(crate) mod card;
@@ -16,6 +17,7 @@ pub(crate) mod name;
 pub(crate) mod opus;
 pub(crate) mod pace;
 pub(crate) mod processing;
+pub(crate) mod relay;
 pub(crate) mod seat;
 pub(crate) mod strip;
 pub(crate) mod token;

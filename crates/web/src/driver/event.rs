@@ -94,6 +94,20 @@ pub(crate) enum Report {
         /// The track.
         track: MediaStreamTrack,
     },
+    /// A relay answered to a probe.
+    RelayAnswered {
+        /// Which probe.
+        probe: u32,
+        /// By which URL, as far as the browser says.
+        url: Option<String>,
+        /// By which protocol, as far as the browser says.
+        protocol: Option<String>,
+    },
+    /// A probe has heard of all relays that there are.
+    RelaysGathered {
+        /// Which probe.
+        probe: u32,
+    },
     /// The statistics of a connection were read.
     StatsRead {
         /// What to complete.

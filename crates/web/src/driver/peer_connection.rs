@@ -50,6 +50,7 @@ pub(crate) struct PeerConnection {
     pub(crate) remote: Option<MediaStreamTrack>,
     /// What the statistics said so far.
     pub(crate) progress: Progress,
+    relay_only: bool,
     native: ImplicitPeerConnection,
     sending: Rc<Sending>,
     listeners: Vec<Listener>,
@@ -67,7 +68,8 @@ impl PeerConnection {
         let mut listeners = listen(port, setup.pc, &native);
         listeners.push(sending.follow());
         let progress = Progress::default();
-        let connection = Self { remote: None, progress, native, sending, listeners };
+        let relay_only = setup.relay_only;
+        let connection = Self { remote: None, progress, relay_only, native, sending, listeners };
         if setup.offers {
             let init = RtcRtpTransceiverInit::new();
             init.set_direction(RtcRtpTransceiverDirection::Sendrecv);
@@ -81,6 +83,15 @@ impl PeerConnection {
             };
         }
         Ok(connection)
+    }
+
+    /// `setConfiguration(…)`: other servers, or newer credentials, for what is gathered from
+    /// here on. What is allocated goes on; the next offer restarts ICE (RFC 9429 §4.1.18).
+    pub(crate) fn set_ice(&self, ice: &IceConfig) {
+        let configuration = configuration(ice, self.relay_only);
+        if self.native.set_configuration_with_configuration(&configuration).is_err() {
+            tracing::warn!("setConfiguration() failed");
+        }
     }
 
     /// Sends for another purpose; returns whether that takes a round of negotiation.
@@ -282,7 +293,8 @@ fn state_of(native: &ImplicitPeerConnection) -> Option<PeerConnectionState> {
     })
 }
 
-fn configuration(ice: &IceConfig, relay_only: bool) -> RtcConfiguration {
+/// How peer connections are made.
+pub(crate) fn configuration(ice: &IceConfig, relay_only: bool) -> RtcConfiguration {
     let servers = Array::new();
     if !ice.stun.is_empty() {
         let server = RtcIceServer::new();

@@ -9,12 +9,18 @@ use openstudio_session::{Input, Session, SocketId};
 use openstudio_units::Timestamp;
 use web_sys::{MediaStream, MediaStreamTrack};
 
+use crate::driver::browser;
 use crate::driver::event::{Port, Report};
 use crate::driver::peer_connection::{PeerConnection, Setup};
+use crate::driver::probe::Probe;
 use crate::driver::socket::Socket;
 use crate::driver::stats;
 use crate::model::engine::Follower;
 use crate::model::processing::Processing;
+use crate::model::relay::{Relays, Step, Way};
+
+/// Where this browser remembers by which way it reached relays.
+const WAY_KEY: &str = "openstudio.relay";
 
 /// A session that has begun. Dropping it closes what is open.
 #[derive(Debug)]
@@ -31,8 +37,11 @@ pub(crate) struct Running {
     pub(crate) name: Option<DisplayName>,
     /// What is shown and told of the studio's engine.
     pub(crate) engine: Follower,
-    /// STUN and TURN servers for new peer connections.
-    pub(crate) ice: IceConfig,
+    /// The ways to relays.
+    pub(crate) relays: Relays,
+    probe: Option<Probe>,
+    /// STUN and TURN servers for peer connections.
+    ice: IceConfig,
     /// Whether the session knows of a microphone.
     microphone: bool,
     processing: Processing,
@@ -60,6 +69,8 @@ impl Running {
             resumes: false,
             name: None,
             engine: Follower::default(),
+            relays: Relays::new(browser::remembered(WAY_KEY).and_then(|way| Way::parse(&way))),
+            probe: None,
             ice: IceConfig::default(),
             microphone: false,
             processing: Processing::default(),
@@ -69,6 +80,12 @@ impl Running {
             connections: BTreeMap::new(),
             stream,
         }
+    }
+
+    /// When [`Session::handle_timeout`] and [`Relays::on_timeout`] are to be called.
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        let session = self.session.poll_timeout().map(|deadline| deadline.at);
+        session.into_iter().chain(self.relays.poll_timeout()).min()
     }
 
     /// Opens a socket.
@@ -114,6 +131,32 @@ impl Running {
         for (pc, connection) in &self.connections {
             if connection.set_processing(processing) {
                 self.port.mesh(mesh::Input::NegotiationNeeded { pc: *pc });
+            }
+        }
+    }
+
+    /// Does what the choice of a way to the relays asks for.
+    pub(crate) fn follow_relays(&mut self, now: Timestamp) {
+        while let Some(step) = self.relays.poll_step() {
+            match step {
+                Step::Probe(number) => {
+                    self.probe = None;
+                    match Probe::begin(&self.port, number, self.relays.named()) {
+                        Ok(probe) => self.probe = Some(probe),
+                        Err(_) => self.port.report(Report::RelaysGathered { probe: number }),
+                    }
+                }
+                Step::EndProbe => self.probe = None,
+                Step::Configure => {
+                    self.ice = self.relays.config();
+                    for connection in self.connections.values() {
+                        connection.set_ice(&self.ice);
+                    }
+                }
+                Step::BeginAnew => {
+                    self.session.handle_input(now, Input::Mesh(mesh::Input::NetworkOnline));
+                }
+                Step::Remember(way) => browser::remember(WAY_KEY, way.as_str()),
             }
         }
     }
@@ -180,6 +223,11 @@ impl Running {
                     self.session.handle_input(now, Input::Mesh(input));
                 }
             }
+            Report::RelayAnswered { probe, url, protocol } => {
+                let by = (url.as_deref(), protocol.as_deref());
+                self.relays.on_answer(now, probe, by);
+            }
+            Report::RelaysGathered { probe } => self.relays.on_gathered(probe),
             Report::StatsRead { op, pc, reading, detailed } => {
                 let result = match self.connections.get_mut(&pc) {
                     Some(connection) => reading.map(|reading| {

@@ -189,6 +189,7 @@ impl Studio {
                 let now = self.now();
                 if let Some(running) = &mut self.running {
                     running.session.handle_timeout(now);
+                    running.relays.on_timeout(now);
                 }
             }
             Event::Microphone { request, result } => {
@@ -212,8 +213,10 @@ impl Studio {
             Event::VisibilityChanged => self.follow_pace(),
             Event::Tick => self.tick(),
             Event::AddressChanged => self.address_changed(),
-            Event::Online => self.input(Input::Online),
-            Event::NetworkChanged => self.input(Input::Mesh(mesh::Input::NetworkChanged)),
+            Event::Online => self.network_changed(Input::Online),
+            Event::NetworkChanged => {
+                self.network_changed(Input::Mesh(mesh::Input::NetworkChanged));
+            }
             Event::OtherTab(text) => self.other_tab(&text),
         }
     }
@@ -228,14 +231,18 @@ impl Studio {
             self.stale = true;
             self.draw();
         }
-        let due = self.running.as_ref().and_then(|r| r.session.poll_timeout());
+        let due = self.running.as_ref().and_then(Running::deadline);
         let now = self.now();
-        self.alarm.set(now, due.map(|deadline| deadline.at));
+        self.alarm.set(now, due);
     }
 
     /// Does everything that the core asks for.
     pub(crate) fn perform_all(&mut self) {
-        while let Some(output) = self.running.as_mut().and_then(|r| r.session.poll_output()) {
+        loop {
+            let now = self.now();
+            let Some(running) = &mut self.running else { return };
+            running.follow_relays(now);
+            let Some(output) = running.session.poll_output() else { return };
             self.perform(output);
         }
     }
@@ -280,8 +287,10 @@ impl Studio {
                 self.keep_token(token);
             }
             session::Event::IceServers(ice) => {
+                let now = self.now();
                 if let Some(running) = &mut self.running {
-                    running.ice = ice;
+                    running.relays.on_servers(now, ice);
+                    running.follow_relays(now);
                 }
             }
             session::Event::ParticipantChanged(participant) => {
@@ -322,7 +331,19 @@ impl Studio {
         self.stale = true;
     }
 
+    fn network_changed(&mut self, input: Input) {
+        let now = self.now();
+        if let Some(running) = &mut self.running {
+            running.relays.on_network(now);
+        }
+        self.input(input);
+    }
+
     fn mesh_event(&mut self, event: mesh::Event) {
+        let now = self.now();
+        if let Some(running) = self.running.as_mut().filter(|_| is_loss(&event)) {
+            running.relays.on_link_lost(now);
+        }
         match event {
             mesh::Event::RemoteTrackAdded { peer, .. } if !self.is_person(peer) => {}
             mesh::Event::RemoteTrackAdded { peer, pc } => {
@@ -447,6 +468,17 @@ impl Studio {
         if renews {
             self.draw_details();
         }
+    }
+}
+
+/// Whether a connection that was there is not any more, or could not be made.
+fn is_loss(event: &mesh::Event) -> bool {
+    match event {
+        mesh::Event::ConnectionStateChanged { from, to, .. } => {
+            *from == mesh::ConnectionState::Connected || *to == mesh::ConnectionState::Failed
+        }
+        mesh::Event::ConnectionFailed { .. } => true,
+        mesh::Event::RemoteTrackAdded { .. } | mesh::Event::QualityChanged { .. } => false,
     }
 }
 
