@@ -51,6 +51,16 @@ export class Netlab {
     return { name, namespace, address, public: seen, prefix: this.prefix(namespace) };
   }
 
+  // Puts another NAT before a home, whose addresses stay; nothing is mapped any more.
+  nat(home, nat) {
+    return this.order({ do: 'nat', name: home.name, ...nat });
+  }
+
+  // Whether the two can find a direct way, by theory.
+  async direct(one, other) {
+    return (await this.order({ do: 'direct', homes: [one.name, other.name] })).direct;
+  }
+
   // `up` and `down` have `delayMs`, `jitterMs`, `loss`, `burst`, `rateKbit` and so on.
   link(home, { up, down }) {
     return this.order({ do: 'link', home: home.name, up, down });

@@ -24,6 +24,21 @@ export function judge({ levels, noise }, tones, own) {
   return { heard, missing: others.filter((tone) => !heard.includes(tone)), ownAbsent };
 }
 
+// When a tone (column `column`) was heard again for good: ms from row `from` to the end of the
+// last gap after it, those shorter than `shortest` left out. What `usual` rows have counts as
+// heard. 0 if there was no gap; undefined if the last one does not end.
+export function silenceAfter(rows, column, { from, usual, shortest }) {
+  const limit = median(rows.slice(0, usual).map((row) => row[column])) - GAP_BELOW_DB;
+  const silent = rows.map((row) => row[column] < limit);
+  let end = from;
+  let length = 0;
+  for (const [index, is] of silent.entries()) {
+    length = is ? length + 1 : 0;
+    if (length * WINDOW_MS >= shortest && index >= from) end = index + 1;
+  }
+  return end === rows.length ? undefined : (end - from) * WINDOW_MS;
+}
+
 const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
 
 // Longest stretch in ms during which a tone (column `column`) was missing.

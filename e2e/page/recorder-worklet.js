@@ -1,5 +1,6 @@
 // Audio thread: the level of each tone in windows of 10 ms, by Goertzel with a
-// Hann window; posted in batches of one second.
+// Hann window; posted in batches of one second, with the context's time at the
+// end of the last window.
 class ToneRecorder extends AudioWorkletProcessor {
   constructor({ processorOptions }) {
     super();
@@ -38,7 +39,7 @@ class ToneRecorder extends AudioWorkletProcessor {
       this.filled = 0;
       this.rows.push(this.factors.map((factor) => this.level(factor)));
       if (this.rows.length === 100) {
-        this.port.postMessage(this.rows);
+        this.port.postMessage({ rows: this.rows, end: currentTime + (i + 1) / sampleRate });
         this.rows = [];
       }
     }

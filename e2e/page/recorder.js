@@ -6,7 +6,9 @@
 (() => {
   const e2e = window.__e2e;
   let frequencies;
-  let rows = []; // one array of levels (dB) per 10 ms window
+  const WINDOW_S = 0.01;
+  let rows = []; // one array of levels (dB) per window
+  let clock; // what tells when a row was: { context, end }, `end` being that of the last row
 
   const attach = (context, bus) => {
     const node = new AudioWorkletNode(context, 'tone-recorder', {
@@ -15,7 +17,10 @@
       channelCountMode: 'explicit',
       processorOptions: { frequencies },
     });
-    node.port.onmessage = ({ data }) => rows.push(...data);
+    node.port.onmessage = ({ data }) => {
+      rows.push(...data.rows);
+      clock = { context, end: data.end };
+    };
     bus.connect(node);
   };
 
@@ -31,4 +36,12 @@
   };
   e2e.recorded = () => rows;
   e2e.mark = () => rows.length;
+  // Rows from a moment (epoch ms) on, once a later moment is in them; undefined before.
+  e2e.recordedBetween = (from, to) => {
+    if (!clock) return undefined;
+    const ago = (Date.now() - to) / 1000 - (clock.context.currentTime - clock.end);
+    if (ago < 0) return undefined;
+    const end = rows.length - Math.round(ago / WINDOW_S);
+    return rows.slice(Math.max(0, end - Math.round((to - from) / 1000 / WINDOW_S)), end);
+  };
 })();

@@ -2,45 +2,32 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { launch } from '../lib/chromium.mjs';
-import { Netlab, netlabTrouble } from '../lib/netlab.mjs';
-import { Participant } from '../lib/participant.mjs';
+import { Homes } from '../lib/homes.mjs';
+import { KINDS, meet } from '../lib/nats.mjs';
+import { netlabTrouble } from '../lib/netlab.mjs';
 import { until } from '../lib/poll.mjs';
-import { assertNoErrors, closeAll, hearAll } from '../lib/rooms.mjs';
+import { assertNoErrors, hearAll } from '../lib/rooms.mjs';
 import { routes } from '../lib/routes.mjs';
-import { Studio } from '../lib/server.mjs';
 
 const LIMIT_MS = 120_000;
 const RECOVERED_WITHIN_MS = 60_000;
 // The most usual NAT that lets nobody in who was not sent to.
 const NAT = { mapping: 'endpoint-independent', filtering: 'address-and-port-dependent' };
+// Of the matrix (`cargo xtask bench nat`): what needs no more than its own checks, what needs
+// those that come in, and what needs the relay though packets come in.
+const SAMPLE = [['EI/APD', 'EI/APD'], ['AD/EI', 'APD/AD'], ['EI/APD', 'APD/EI']];
 
 // Where a page sends its media to.
 const remotes = async (page) => (await routes(page)).map(({ remote }) => remote);
 
 async function inTwoHomes(nats, body) {
-  const lab = await Netlab.start();
-  let studio;
-  const [browsers, people] = [[], []];
+  const all = await Homes.open({ a: nats[0], b: nats[1] }, { relay: false });
   try {
-    const homes = [await lab.home('a', nats[0]), await lab.home('b', nats[1])];
-    const stun = await lab.stun();
-    const host = lab.public.addresses[1];
-    studio = await Studio.start({ prefix: lab.prefix(), host, args: ['--stun', stun] });
-    // Without it there is no microphone on a page that is not encrypted.
-    const secure = `--unsafely-treat-insecure-origin-as-secure=${new URL(studio.url).origin}`;
-    for (const { prefix } of homes) browsers.push(await launch({ prefix, args: [secure] }));
-    for (const [index, browser] of browsers.entries()) {
-      people.push(await Participant.open(browser, index));
-    }
-    const link = await people[0].start(studio.url);
-    await people[1].join(link);
-    await body({ lab, homes, people });
+    const [host, caller] = [await all.person(0), await all.person(1)];
+    await caller.join(await host.start(all.studio.url));
+    await body(all);
   } finally {
-    await closeAll(people);
-    await Promise.allSettled(browsers.map((browser) => browser.close()));
-    await studio?.stop();
-    await lab.stop();
+    await all.close();
   }
 }
 
@@ -80,3 +67,17 @@ test('a home whose public address changes is found at the new one', { skip, time
     );
     await hearAll(people);
   }));
+
+test('a sample of NATs: a direct way where there can be one, else the relay', { skip, timeout: LIMIT_MS }, async () => {
+  const kind = (wanted) => KINDS.find(({ name }) => name === wanted);
+  const all = await Homes.open({ a: {}, b: {} });
+  try {
+    for (const names of SAMPLE) {
+      const { expected, found, heard } = await meet(all, names.map(kind));
+      console.log(`  ${names.join(' and ')}: ${found}, heard after ${heard} ms`);
+      assert.equal(found, expected, names.join(' and '));
+    }
+  } finally {
+    await all.close();
+  }
+});

@@ -59,6 +59,32 @@ impl Behaviour {
             Dependence::AddressAndPort => sender.is_some_and(Self::has_steady_mapping),
         }
     }
+
+    /// Returns whether connectivity checks find a direct way between two ends behind these. Each
+    /// knows of the other what a STUN server saw, and whence checks came (peer-reflexive
+    /// candidates, RFC 8445 §7.3.1.3). A check counts only if its answer comes from where it was
+    /// sent to (§7.2.5.2.1): to be let in is not enough.
+    ///
+    /// It is at least one steady mapping that most pairs need (RFC 5128 §3.3). The rule:
+    /// - Two steady mappings: each lets in the address that it sends to.
+    /// - One: its filter must let in an address of the other that nobody could foretell.
+    /// - None: one filter must let in everybody, the other whoever has a known address; and one
+    ///   mapping must not change with the port, or each check comes from yet another address.
+    pub fn finds_direct(self, other: Self) -> bool {
+        let by_port = Dependence::AddressAndPort;
+        let opens = |one: Self, to: Self| {
+            one.filtering == Dependence::Independent && to.filtering != by_port
+        };
+        match (self.has_steady_mapping(), other.has_steady_mapping()) {
+            (true, true) => true,
+            (true, false) => self.filtering != by_port,
+            (false, true) => other.filtering != by_port,
+            (false, false) => {
+                let settles = self.mapping != by_port || other.mapping != by_port;
+                settles && (opens(self, other) || opens(other, self))
+            }
+        }
+    }
 }
 
 /// What often stands between a machine and the public network.

@@ -277,6 +277,64 @@ fn the_rule_of_who_is_admitted_is_what_nats_do() {
     }
 }
 
+/// One end of a pair that checks: its NAT, and the addresses that it knows of the other.
+struct Checking {
+    nat: Nat,
+    inside: SocketAddrV4,
+    known: Vec<SocketAddrV4>,
+}
+
+impl Checking {
+    fn new(behaviour: Behaviour, home: u8) -> Self {
+        let config = NatConfig { behaviour, ports: PortAssignment::Random, ..NatConfig::default() };
+        let public = Ipv4Addr::new(11, 0, home, 1);
+        let nat = Nat::new(config, public, Seed::from_number(home.into()));
+        let inside = SocketAddrV4::new(Ipv4Addr::new(192, 168, home, 2), 5000);
+        Self { nat, inside, known: Vec::new() }
+    }
+
+    /// Checks every known address of the other. Whether an answer came from where a check went.
+    fn check(&mut self, other: &mut Self, now: u64) -> bool {
+        let mut answered = false;
+        for to in self.known.clone() {
+            let from = out(&mut self.nat, now, self.inside, to);
+            if other.nat.inbound(AT(now), udp(from, to)).is_err() {
+                continue;
+            }
+            if !other.known.contains(&from) {
+                other.known.push(from);
+            }
+            let back = out(&mut other.nat, now, other.inside, from);
+            answered |= self.nat.inbound(AT(now), udp(back, from)).is_ok() && back == to;
+        }
+        answered
+    }
+}
+
+/// Whether one of two ends has a check answered, within more rounds than there are kinds.
+fn checks_succeed(a: Behaviour, b: Behaviour) -> bool {
+    let stun = end("11.0.0.1:3478");
+    let (mut a, mut b) = (Checking::new(a, 1), Checking::new(b, 2));
+    let seen_a = out(&mut a.nat, 0, a.inside, stun);
+    b.known.push(seen_a);
+    let seen_b = out(&mut b.nat, 0, b.inside, stun);
+    a.known.push(seen_b);
+    (1..12).any(|round| a.check(&mut b, round) | b.check(&mut a, round))
+}
+
+#[test]
+fn the_rule_of_who_finds_a_direct_way_is_what_checks_through_nats_do() {
+    let mut direct = 0;
+    for (n, a) in behaviours().enumerate() {
+        for b in behaviours().skip(n) {
+            assert_eq!(a.finds_direct(b), checks_succeed(a, b), "{a:?} and {b:?}");
+            assert_eq!(a.finds_direct(b), b.finds_direct(a), "{a:?} and {b:?}");
+            direct += u32::from(a.finds_direct(b));
+        }
+    }
+    assert_eq!(direct, 23, "of 45 pairs");
+}
+
 #[derive(Debug, Clone)]
 enum TestOp {
     /// A packet from this host and port inside to that outside, so much later.

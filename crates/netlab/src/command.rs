@@ -16,6 +16,10 @@ use serde::Deserialize;
 pub(crate) enum Command {
     /// Makes a home.
     Home(HomeOrder),
+    /// Gives a home another NAT.
+    Nat(HomeOrder),
+    /// Asks whether two homes can find a direct way to each other.
+    Direct(DirectOrder),
     /// Changes a home's line.
     Link(LinkOrder),
     /// Cuts a home's line, or mends it.
@@ -98,6 +102,12 @@ pub(crate) struct Line {
     reorder_ms: Option<f64>,
     rate_kbit: Option<u64>,
     queue_bytes: Option<usize>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DirectOrder {
+    pub(crate) homes: (String, String),
 }
 
 #[derive(Debug, Deserialize)]

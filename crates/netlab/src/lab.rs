@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::net::{SocketAddr, UdpSocket};
 
 use anyhow::{Context as _, bail, ensure};
-use openstudio_net::{LinkCounters, NatCounters, Translation};
+use openstudio_net::{LinkCounters, Nat, NatCounters, Translation};
 use openstudio_units::{Seed, Timestamp};
 use serde_json::{Value, json};
 use tun_rs::SyncDevice;
 
-use crate::command::{Command, HomeOrder, LinkOrder, RenumberOrder, Renumbered, StunOrder};
+use crate::command::{
+    Command, DirectOrder, HomeOrder, LinkOrder, RenumberOrder, Renumbered, StunOrder,
+};
 use crate::namespace::Namespace;
 use crate::packet::Packet;
 use crate::plan::{MAX_HOMES, PUBLIC_HOSTS, Plan};
@@ -125,6 +127,8 @@ impl Lab {
     pub(crate) fn perform(&mut self, command: Command) -> anyhow::Result<Value> {
         match command {
             Command::Home(order) => self.add_home(&order),
+            Command::Nat(order) => self.set_nat(&order),
+            Command::Direct(order) => self.direct(&order),
             Command::Link(order) => self.set_link(&order),
             Command::Outage(order) => {
                 let home = self.home(&order.home)?;
@@ -158,6 +162,25 @@ impl Lab {
         self.machines.push(machine);
         self.homes.push(Address { name: name.to_owned(), changes: (0, 0) });
         Ok(answer)
+    }
+
+    fn set_nat(&mut self, order: &HomeOrder) -> anyhow::Result<Value> {
+        let (config, seed) = (order.config(), self.seed.fork(&order.name));
+        let home = self.home(&order.name)?;
+        let translation = home.nat.config().translation;
+        ensure!(config.translation == translation, "a home stays of its kind, for its addresses");
+        home.nat = Nat::new(config, home.nat.public(), seed.fork("nat"));
+        Ok(json!({}))
+    }
+
+    fn direct(&mut self, order: &DirectOrder) -> anyhow::Result<Value> {
+        let (one, other) = (&order.homes.0, &order.homes.1);
+        let (one, other) = (self.home(one)?.nat.config(), self.home(other)?.nat.config());
+        for config in [one, other] {
+            let by_the_book = config.translation == Translation::Nat && !config.blocks_udp;
+            ensure!(by_the_book, "the rule is one of NATs that let UDP pass");
+        }
+        Ok(json!({ "direct": one.behaviour.finds_direct(other.behaviour) }))
     }
 
     fn set_link(&mut self, order: &LinkOrder) -> anyhow::Result<Value> {

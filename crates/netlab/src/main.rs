@@ -15,6 +15,8 @@
 //! | order | fields |
 //! |---|---|
 //! | `{"do":"home","name":"a"}` | `kind` (`nat`, `firewall`, `open`), `mapping`, `filtering` (names of RFC 4787), `preservePorts`, `hairpinning`, `blocksUdp`, `inboundRefresh`, `udpLifeMs` |
+//! | `{"do":"nat","name":"a"}` | the same: another NAT for a home that there is, with the same addresses and without mappings |
+//! | `{"do":"direct","homes":["a","b"]}` | whether connectivity checks find a direct way, by the rule |
 //! | `{"do":"link","home":"a"}` | `up`, `down`, each with `delayMs`, `jitterMs`, `loss`, `burst`, `duplicate`, `reorder`, `reorderMs`, `rateKbit`, `queueBytes` |
 //! | `{"do":"outage","home":"a","on":true}` | |
 //! | `{"do":"renumber","home":"a"}` | `what` (`public`, `own`) |

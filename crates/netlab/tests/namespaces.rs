@@ -94,6 +94,40 @@ fn every_type_of_nat_maps_and_filters_real_datagrams() {
     }
 }
 
+#[test]
+fn another_nat_keeps_the_addresses_and_has_no_mappings() {
+    let Some(mut lab) = Netlab::start() else { return };
+    let home = lab.home("a");
+    lab.order(&json!({ "do": "home", "name": "b", "mapping": "address-dependent" }));
+    let inside = socket(&home, "0.0.0.0:5000");
+    let outside = ["11.0.0.1:7001", "11.0.0.2:7001"];
+    let [first, other] = outside.map(|address| socket(&lab.public, address));
+    let mut seen = |lab: &mut Netlab| {
+        let before = lab.counters("a")["nat"]["mappings"].clone();
+        assert_eq!(before, 0);
+        inside.send_to(b"hello", outside[0]).unwrap();
+        inside.send_to(b"hello", outside[1]).unwrap();
+        [receive(&first).1, receive(&other).1]
+    };
+    let direct = json!({ "do": "direct", "homes": ["a", "b"] });
+    let [one, same] = seen(&mut lab);
+    assert_eq!(one, same);
+    assert_eq!(lab.order(&direct)["direct"], true);
+    let symmetric = "address-and-port-dependent";
+    lab.order(&json!({ "do": "nat", "name": "a", "mapping": symmetric, "filtering": symmetric }));
+    let [again, another] = seen(&mut lab);
+    assert_eq!((again.ip(), another.ip()), (one.ip(), one.ip()));
+    assert_ne!(again, another);
+    assert_eq!(lab.order(&direct)["direct"], false);
+    for refused in [
+        json!({ "do": "nat", "name": "a", "kind": "open" }),
+        json!({ "do": "nat", "name": "nobody" }),
+        json!({ "do": "direct", "homes": ["a", "nobody"] }),
+    ] {
+        assert_eq!(lab.ask(&refused)["ok"], false, "{refused}");
+    }
+}
+
 fn public(made: &serde_json::Value) -> String {
     made["public"].as_str().unwrap().to_owned()
 }

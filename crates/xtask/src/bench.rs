@@ -4,6 +4,7 @@
 use crate::{browsers, host, run, shell};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
+use std::process::Command;
 
 /// What to measure, and how.
 #[derive(Args, Debug)]
@@ -12,9 +13,12 @@ pub(crate) struct Options {
     /// Print JSON only
     #[arg(long)]
     json: bool,
-    /// How often each page is measured
+    /// How often each page is measured, or a trouble happens
     #[arg(long, default_value_t = 5)]
     rounds: u32,
+    /// How long a line is cut
+    #[arg(long, default_value_t = 5)]
+    seconds: u32,
     /// How many browsers join at once
     #[arg(long, default_value_t = 8)]
     peers: u32,
@@ -26,6 +30,12 @@ enum What {
     Join,
     /// Bytes transferred and time until the page can be used
     Load,
+    /// Which way browsers behind every two kinds of NAT find to each other
+    Nat,
+    /// Time until somebody is heard again whose line was cut for some seconds
+    Outage,
+    /// Time until somebody is heard again whose address changed
+    Address,
     /// Messages a second through the signalling relay
     Relay,
     /// What the engine costs with eleven voices, and with a thousand listeners
@@ -40,7 +50,16 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         What::Relay => of_the_server("relay_bench", options),
         What::Engine => of_the_server("engine_bench", options),
         What::Mix => mix(options),
-        What::Join | What::Load => in_browsers(options),
+        What::Join => in_browsers("join", options, true),
+        What::Load => in_browsers("load", options, false),
+        What::Nat => in_homes("nat", &[], options),
+        What::Outage => {
+            let seconds = format!("--seconds={}", options.seconds);
+            in_homes("outage", &[rounds(options), seconds], options)
+        }
+        What::Address => {
+            in_homes("outage", &[rounds(options), "--trouble=address".to_owned()], options)
+        }
     }
 }
 
@@ -64,16 +83,34 @@ fn mix(options: &Options) -> Result<()> {
     shell::run(cargo.args(options.json.then_some(["--", "--json"]).into_iter().flatten()))
 }
 
-fn in_browsers(options: &Options) -> Result<()> {
-    browsers::ensure(false)?;
-    let binary = run::build()?;
-    let mut node = shell::command("node");
-    node.current_dir(shell::root().join("e2e")).env("OPENSTUDIO_BIN", binary);
-    let script = if options.what == What::Join { "bench/join.mjs" } else { "bench/load.mjs" };
-    node.arg(script).arg(format!("--rounds={}", options.rounds));
-    if options.what == What::Join {
+fn in_browsers(script: &str, options: &Options, peers: bool) -> Result<()> {
+    let mut node = node(script)?;
+    node.arg(rounds(options));
+    if peers {
         node.arg(format!("--peers={}", options.peers));
     }
     node.args(options.json.then_some("--json"));
     shell::run(&mut node)
+}
+
+/// Runs a script with browsers in network namespaces.
+fn in_homes(script: &str, args: &[String], options: &Options) -> Result<()> {
+    let mut node = node(script)?;
+    node.env("OPENSTUDIO_NETLAB", run::netlab()?);
+    node.args(args).args(options.json.then_some("--json"));
+    shell::run(&mut node)
+}
+
+/// Builds everything, and returns what starts a script of `e2e/bench`.
+fn node(script: &str) -> Result<Command> {
+    browsers::ensure(false)?;
+    let binary = run::build()?;
+    let mut node = shell::command("node");
+    node.current_dir(shell::root().join("e2e")).env("OPENSTUDIO_BIN", binary);
+    node.arg(format!("bench/{script}.mjs"));
+    Ok(node)
+}
+
+fn rounds(options: &Options) -> String {
+    format!("--rounds={}", options.rounds)
 }
