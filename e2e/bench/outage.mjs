@@ -44,7 +44,7 @@ try {
     const ms = Number(options.seconds) * 1000;
     const result = await suffer(all, { victim, others, home, trouble: options.trouble, ms });
     results.push(result);
-    const ways = result.directions.map(({ at, of, after }) => `${of}→${at} ${after ?? '-'}`).join(', ');
+    const ways = result.directions.map(({ at, of, heard }) => `${of}→${at} ${heard ?? '-'}`).join(', ');
     console.log(`heard again after ${result.heard ?? 'never'} ms (${ways}), gap of the others ${result.gap} ms`);
   }
 } finally {

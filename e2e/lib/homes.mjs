@@ -43,11 +43,6 @@ export class Homes {
     this.people = [];
   }
 
-  // Whether media go past the relay: `other` is the home of who is at the other end.
-  isDirect({ local, remote }, other) {
-    return local.candidateType !== 'relay' && remote.address === other.public;
-  }
-
   async close() {
     await this.empty();
     await Promise.allSettled(this.browsers.map((browser) => browser.close()));

@@ -2,7 +2,7 @@
 
 import { sleep, until } from './poll.mjs';
 import { GAP_MS } from './rooms.mjs';
-import { longestGap, silenceAfter } from './tones.mjs';
+import { heardFrom, limitOf, longestGap } from './tones.mjs';
 
 // What is heard before the trouble is what counts as heard after it.
 const BEFORE_MS = 1_500;
@@ -30,42 +30,39 @@ export const TROUBLES = {
 export async function suffer(all, { victim, others, home, trouble, ms }) {
   const begun = Date.now();
   await sleep(BEFORE_MS);
+  const directions = others.flatMap((other) => [[victim, other], [other, victim]]);
+  const limits = await Promise.all(directions.map(([at, of]) => limitBefore(at, of, begun)));
   const back = await TROUBLES[trouble](all.lab, home, ms);
-  const deadline = back + LIMIT_MS;
-  let directions = [];
-  for (let quiet = false; !quiet && Date.now() < deadline;) {
+  let heard = [];
+  for (let quiet = false; !quiet && Date.now() < back + LIMIT_MS;) {
     await sleep(500);
-    directions = await heardAgain({ victim, others, begun, back });
-    const known = directions.map(({ after }) => after);
-    quiet = !known.includes(undefined) && Date.now() - back > Math.max(...known) + AFTER_MS;
+    const look = async ([at, of], i) => heardFrom(
+      await rowsOf(at, back, Date.now()), columnOf(at, of), { limit: limits[i], shortest: GAP_MS });
+    heard = await Promise.all(directions.map(look));
+    quiet = !heard.includes(undefined) && Date.now() - back > Math.max(...heard) + AFTER_MS;
   }
-  const lost = directions.some(({ after }) => after === undefined);
-  const heard = lost ? undefined : Math.max(...directions.map(({ after }) => after));
-  return { heard, directions, gap: await gapBetween(others, begun) };
+  return {
+    heard: heard.includes(undefined) ? undefined : Math.max(...heard),
+    directions: directions.map(([at, of], i) => ({ at: at.name, of: of.name, heard: heard[i] })),
+    gap: await gapBetween(others, begun),
+  };
 }
+
+const columnOf = (at, of) => at.recordedTones.indexOf(of.tone);
 
 const rowsOf = ({ page }, from, to) =>
   until('the record', () => page.evaluate(([a, b]) => window.__e2e.recordedBetween(a, b), [from, to]), {
     every: 100,
   });
 
-async function heardAgain({ victim, others, begun, back }) {
-  const now = Date.now();
-  const pairs = others.flatMap((other) => [[victim, other], [other, victim]]);
-  return Promise.all(pairs.map(async ([at, of]) => {
-    const rows = await rowsOf(at, begun, now);
-    const from = Math.round((back - begun) / 10);
-    const column = at.recordedTones.indexOf(of.tone);
-    const after = silenceAfter(rows, column, { from, usual: BEFORE_MS / 10, shortest: GAP_MS });
-    return { at: at.name, of: of.name, after };
-  }));
-}
+const limitBefore = async (at, of, begun) =>
+  limitOf(await rowsOf(at, begun, begun + BEFORE_MS - 200), columnOf(at, of));
 
 async function gapBetween(others, begun) {
   const now = Date.now();
   const gaps = await Promise.all(others.map(async (at) => {
     const rows = await rowsOf(at, begun, now);
-    return others.filter((of) => of !== at).map((of) => longestGap(rows, at.recordedTones.indexOf(of.tone)));
+    return others.filter((of) => of !== at).map((of) => longestGap(rows, columnOf(at, of)));
   }));
   return Math.max(0, ...gaps.flat());
 }

@@ -24,19 +24,20 @@ export function judge({ levels, noise }, tones, own) {
   return { heard, missing: others.filter((tone) => !heard.includes(tone)), ownAbsent };
 }
 
-// When a tone (column `column`) was heard again for good: ms from row `from` to the end of the
-// last gap after it, those shorter than `shortest` left out. What `usual` rows have counts as
-// heard. 0 if there was no gap; undefined if the last one does not end.
-export function silenceAfter(rows, column, { from, usual, shortest }) {
-  const limit = median(rows.slice(0, usual).map((row) => row[column])) - GAP_BELOW_DB;
-  const silent = rows.map((row) => row[column] < limit);
-  let end = from;
+// The level below which a tone (column `column`) counts as missing, by rows in which it is heard.
+export const limitOf = (rows, column) => median(rows.map((row) => row[column])) - GAP_BELOW_DB;
+
+// When a tone is heard for good, in ms from the first row: at the end of the last stretch below
+// `limit`. Stretches shorter than `shortest` ms count only where they begin with the first row.
+// Undefined if it is not heard at the end.
+export function heardFrom(rows, column, { limit, shortest }) {
+  let heard = 0;
   let length = 0;
-  for (const [index, is] of silent.entries()) {
-    length = is ? length + 1 : 0;
-    if (length * WINDOW_MS >= shortest && index >= from) end = index + 1;
+  for (const [index, row] of rows.entries()) {
+    length = row[column] < limit ? length + 1 : 0;
+    if (length > index || length * WINDOW_MS >= shortest) heard = index + 1;
   }
-  return end === rows.length ? undefined : (end - from) * WINDOW_MS;
+  return heard > 0 && heard === rows.length ? undefined : heard * WINDOW_MS;
 }
 
 const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];

@@ -90,9 +90,9 @@ pub enum Input {
         /// For whom.
         peer: PeerId,
     },
-    /// The browser says that it is online again.
+    /// The network is back with the addresses that it had: what is unfinished begins anew.
     NetworkOnline,
-    /// The machine's addresses changed: every connection may use a dead one.
+    /// The machine's addresses changed, or may have: every connection may use a dead one.
     NetworkChanged,
     /// The ICE servers for peer connections made from here on.
     IceServersChanged {

@@ -183,6 +183,10 @@ impl PeerLink {
         }
     }
 
+    pub(crate) fn was_connected(&self) -> bool {
+        self.ever_connected
+    }
+
     pub(crate) fn snapshot(&self, peer: PeerId) -> LinkSnapshot {
         let connection = self.connection.as_ref();
         LinkSnapshot {

@@ -229,6 +229,13 @@ impl Mesh {
         self.links.get(&peer).map(PeerLink::state)
     }
 
+    /// Returns whether somebody was connected, and nobody is: what has failed is likely to be this
+    /// end's network.
+    pub fn is_cut_off(&self) -> bool {
+        let is_connected = |link: &PeerLink| link.state() == ConnectionState::Connected;
+        self.links.values().any(PeerLink::was_connected) && !self.links.values().any(is_connected)
+    }
+
     /// Describes every link, in the order of ids.
     pub fn snapshot(&self) -> Vec<LinkSnapshot> {
         self.links.iter().map(|(peer, link)| link.snapshot(*peer)).collect()

@@ -11,11 +11,17 @@ pub struct SessionConfig {
     pub mesh: MeshConfig,
     /// How long opening a socket and getting the seat may take.
     pub connect_timeout: Duration,
+    /// How long opening a socket may take while this participant is cut off: nobody is heard who
+    /// was. A packet that was lost on a dead path is repeated after ever longer times; an attempt
+    /// that begins anew finds sooner that the path is back.
+    pub cut_off_timeout: Duration,
+    /// How many attempts follow each other like that. Browsers delay sockets after many failures.
+    pub cut_off_attempts: u32,
     /// How often a `ping` is sent while nothing else arrives.
     pub heartbeat_interval: Duration,
     /// How long the server may stay silent after a `ping`.
     pub heartbeat_timeout: Duration,
-    /// The same, when the network has changed under the socket.
+    /// The same, when nobody is heard any more.
     pub probe_timeout: Duration,
     /// The largest delay before the first attempt to come back; doubles with each.
     pub retry_base: Duration,
@@ -44,6 +50,8 @@ impl Default for SessionConfig {
         Self {
             mesh: MeshConfig::default(),
             connect_timeout: Duration::from_secs(8),
+            cut_off_timeout: Duration::from_secs(4),
+            cut_off_attempts: 12,
             heartbeat_interval: Duration::from_secs(10),
             heartbeat_timeout: Duration::from_secs(5),
             probe_timeout: Duration::from_secs(2),

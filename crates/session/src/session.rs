@@ -59,6 +59,8 @@ pub struct Session {
     /// Strips that a restarted server is to be told.
     forgotten: Vec<NamedStrip>,
     mesh: Option<Mesh>,
+    /// Whether nobody is heard who was.
+    cut_off: bool,
     has_microphone: bool,
     muted: bool,
     /// A room that is not there may be one that a restarted server has not heard of yet.
@@ -92,6 +94,7 @@ impl Session {
             engine: EngineState::default(),
             forgotten: Vec::new(),
             mesh: None,
+            cut_off: false,
             has_microphone: false,
             muted: false,
             lookups: 0,
@@ -174,23 +177,23 @@ impl Session {
                 self.send(&ClientMessage::RequestInvite { invite_role });
             }
             Input::Order(order) => self.send(&order.into_message()),
-            Input::SocketOpened(socket) => self.on_opened(socket),
+            Input::SocketOpened(socket) => self.on_opened(now, socket),
             Input::MessageReceived { socket, text } => self.on_text(now, socket, &text),
             Input::SocketClosed { socket, code } => self.on_closed(now, socket, code),
             Input::Online => {
-                let action = self.socket.on_online(now, &self.config);
-                self.perform(now, action);
-                self.feed_mesh(now, mesh::Input::NetworkOnline);
+                self.open_anew(now);
+                // A network that was gone comes back with any addresses.
+                self.feed_mesh(now, mesh::Input::NetworkChanged);
             }
             Input::Mesh(input) => {
                 if input == mesh::Input::NetworkChanged {
-                    let action = self.socket.probe(now, &self.config);
-                    self.perform(now, action);
+                    self.open_anew(now);
                 }
                 self.feed_mesh(now, input);
             }
         }
         self.drain_mesh();
+        self.look_at_links(now);
     }
 
     /// Advances timers. Calling early or twice is harmless.
@@ -215,6 +218,7 @@ impl Session {
             mesh.handle_timeout(now);
         }
         self.drain_mesh();
+        self.look_at_links(now);
     }
 
     /// Returns the next thing to do or to know; `None` means drained.
@@ -288,8 +292,30 @@ impl Session {
         }
     }
 
-    fn on_opened(&mut self, socket: SocketId) {
-        if !self.socket.on_opened(socket) {
+    /// The network is another one, and a socket of the old one says nothing and does not close:
+    /// to ask whether it lives takes longer than to open the next.
+    fn open_anew(&mut self, now: Timestamp) {
+        if !self.socket.is_wanted() {
+            return;
+        }
+        if let Some(socket) = self.socket.close() {
+            self.perform(now, Some(Action::Abandon(socket)));
+        }
+        let action = self.socket.open(now, &self.config);
+        self.perform(now, Some(action));
+    }
+
+    /// When everybody falls silent at once, the socket is likely to be as dead as the links.
+    fn look_at_links(&mut self, now: Timestamp) {
+        let cut_off = self.mesh.as_ref().is_some_and(Mesh::is_cut_off);
+        if std::mem::replace(&mut self.cut_off, cut_off) != cut_off {
+            let action = self.socket.on_cut_off(now, &self.config, cut_off);
+            self.perform(now, action);
+        }
+    }
+
+    fn on_opened(&mut self, now: Timestamp, socket: SocketId) {
+        if !self.socket.on_opened(now, &self.config, socket) {
             return;
         }
         if let Some(seat) = &self.seat {

@@ -49,6 +49,8 @@ pub(crate) struct Socket {
     failures: u32,
     /// A late answer was asked for once more.
     asked_twice: bool,
+    /// Nobody is heard any more: what does not answer is likely to be this end's network.
+    cut_off: bool,
     /// The server asked to wait this long before the next attempt.
     retry_after: std::time::Duration,
     rng: Rng,
@@ -61,6 +63,7 @@ impl Socket {
             last_id: 0,
             failures: 0,
             asked_twice: false,
+            cut_off: false,
             retry_after: std::time::Duration::ZERO,
             rng,
         }
@@ -84,6 +87,11 @@ impl Socket {
         }
     }
 
+    /// Whether there is a socket, or is to be one.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.state != State::Closed
+    }
+
     pub(crate) fn is_ready(&self) -> bool {
         matches!(self.state, State::Ready { .. })
     }
@@ -100,33 +108,56 @@ impl Socket {
     pub(crate) fn open(&mut self, now: Timestamp, config: &SessionConfig) -> Action {
         self.last_id = self.last_id.saturating_add(1);
         let socket = SocketId(self.last_id);
-        let due = now + config.connect_timeout;
+        let due = now + self.opening_timeout(config);
         self.state = State::Entering { socket, opened: false, due };
         Action::Open(socket)
     }
 
-    /// The browser says that it is online: no more waiting.
-    pub(crate) fn on_online(&mut self, now: Timestamp, config: &SessionConfig) -> Option<Action> {
-        match self.state {
-            State::Waiting { .. } => Some(self.open(now, config)),
-            State::Ready { .. } => self.probe(now, config),
-            State::Closed | State::Entering { .. } => None,
-        }
+    fn opening_timeout(&self, config: &SessionConfig) -> std::time::Duration {
+        let hurries = self.cut_off && self.failures < config.cut_off_attempts;
+        if hurries { config.cut_off_timeout } else { config.connect_timeout }
     }
 
-    /// The network changed: a socket of the old one says nothing, and does not close.
-    pub(crate) fn probe(&mut self, now: Timestamp, config: &SessionConfig) -> Option<Action> {
-        let State::Ready { socket, pinged: false, .. } = self.state else { return None };
-        let ping_due = now + config.probe_timeout;
-        self.state = State::Ready { socket, ping_due, pinged: true };
-        Some(Action::Ping(socket))
+    /// Nobody is heard any more, or somebody is again. A server that is overloaded or gone cuts
+    /// nobody off, so its clients stay patient.
+    pub(crate) fn on_cut_off(
+        &mut self,
+        now: Timestamp,
+        config: &SessionConfig,
+        cut_off: bool,
+    ) -> Option<Action> {
+        self.cut_off = cut_off;
+        if !cut_off {
+            return None;
+        }
+        let opening = now + self.opening_timeout(config);
+        if let State::Entering { opened: false, due, .. } = &mut self.state {
+            *due = (*due).min(opening);
+        }
+        self.probe(now, config)
+    }
+
+    /// A socket whose network is gone says nothing, and does not close: asks whether it lives.
+    fn probe(&mut self, now: Timestamp, config: &SessionConfig) -> Option<Action> {
+        let State::Ready { socket, ping_due, pinged } = &mut self.state else { return None };
+        let due = now + config.probe_timeout;
+        *ping_due = if *pinged { due.min(*ping_due) } else { due };
+        let asks = !std::mem::replace(pinged, true);
+        asks.then_some(Action::Ping(*socket))
     }
 
     /// Returns whether it was the one that is awaited.
-    pub(crate) fn on_opened(&mut self, socket: SocketId) -> bool {
+    pub(crate) fn on_opened(
+        &mut self,
+        now: Timestamp,
+        config: &SessionConfig,
+        socket: SocketId,
+    ) -> bool {
         match &mut self.state {
-            State::Entering { socket: awaited, opened, .. } if *awaited == socket => {
+            State::Entering { socket: awaited, opened, due } if *awaited == socket => {
                 *opened = true;
+                // A server that answers is there.
+                *due = (*due).max(now + config.cut_off_timeout);
                 true
             }
             State::Entering { .. }
@@ -221,7 +252,14 @@ impl Socket {
         let doublings = self.failures.min(16);
         let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
         let is_quick = self.failures < config.quick_retries;
-        let cap = if is_quick { config.retry_cap } else { config.late_retry_cap };
+        let cap = match self.state {
+            // The attempt itself was the wait.
+            State::Entering { opened: false, due, .. } if self.cut_off && now >= due => {
+                config.retry_base
+            }
+            _ if is_quick => config.retry_cap,
+            _ => config.late_retry_cap,
+        };
         let limit = config.retry_base.saturating_mul(factor).min(cap);
         let limit = limit.max(self.retry_after.min(config.retry_after_cap));
         self.failures = self.failures.saturating_add(1);
@@ -286,7 +324,7 @@ mod tests {
         let config = SessionConfig::default();
         let mut socket = socket(1);
         socket.open(Timestamp::ZERO, &config);
-        socket.on_opened(SocketId(1));
+        socket.on_opened(Timestamp::ZERO, &config, SocketId(1));
         socket.on_ready(Timestamp::ZERO, &config);
         let late = Timestamp::ZERO + Duration::from_secs(3600);
         assert_eq!(socket.on_timeout(late, &config), Some(Action::Ping(SocketId(1))));
@@ -306,6 +344,68 @@ mod tests {
         assert_eq!(socket.on_timeout(late, &config), Some(Action::Ping(SocketId(1))));
         let later = late + Duration::from_secs(20);
         assert_eq!(socket.on_timeout(later, &config), Some(Action::Abandon(SocketId(1))));
+    }
+
+    /// How long attempts wait for an answer, and the next one after them, if nothing answers.
+    fn unanswered(socket: &mut Socket, attempts: usize) -> Vec<(Duration, Duration)> {
+        let config = SessionConfig::default();
+        let mut now = Timestamp::ZERO;
+        socket.open(now, &config);
+        let mut wait = |socket: &mut Socket| {
+            let due = socket.deadline().unwrap();
+            let waited = due.since(std::mem::replace(&mut now, due));
+            socket.on_timeout(due, &config);
+            waited
+        };
+        (0..attempts).map(|_| (wait(socket), wait(socket))).collect()
+    }
+
+    #[test]
+    fn who_is_cut_off_asks_anew_more_often_but_not_for_ever() {
+        let config = SessionConfig::default();
+        let hurried = usize::try_from(config.cut_off_attempts).unwrap();
+        let mut socket = socket(1);
+        socket.on_cut_off(Timestamp::ZERO, &config, true);
+        let attempts = unanswered(&mut socket, hurried + 2);
+        for (opening, delay) in &attempts[..hurried] {
+            assert_eq!(*opening, config.cut_off_timeout);
+            assert!(*delay <= config.retry_base, "{delay:?}");
+        }
+        assert!(attempts[hurried..].iter().all(|(opening, _)| *opening == config.connect_timeout));
+    }
+
+    #[test]
+    fn who_is_not_cut_off_is_as_patient_with_a_slow_server_as_ever() {
+        let config = SessionConfig::default();
+        let mut socket = socket(1);
+        socket.on_cut_off(Timestamp::ZERO, &config, true);
+        socket.on_cut_off(Timestamp::ZERO, &config, false);
+        let attempts = unanswered(&mut socket, 20);
+        assert!(attempts.iter().all(|(opening, _)| *opening == config.connect_timeout));
+        assert!(attempts.iter().any(|(_, delay)| *delay > config.retry_base));
+    }
+
+    #[test]
+    fn a_server_that_answers_has_time_to_give_the_seat() {
+        let config = SessionConfig::default();
+        let mut socket = socket(1);
+        socket.on_cut_off(Timestamp::ZERO, &config, true);
+        socket.open(Timestamp::ZERO, &config);
+        let late = socket.deadline().unwrap();
+        socket.on_opened(late, &config, SocketId(1));
+        assert_eq!(socket.deadline(), Some(late + config.cut_off_timeout));
+    }
+
+    #[test]
+    fn a_ping_that_is_under_way_is_waited_for_no_longer_than_a_probe() {
+        let config = SessionConfig::default();
+        let mut socket = socket(1);
+        socket.open(Timestamp::ZERO, &config);
+        socket.on_ready(Timestamp::ZERO, &config);
+        let pinged = socket.deadline().unwrap();
+        socket.on_timeout(pinged, &config);
+        assert_eq!(socket.on_cut_off(pinged, &config, true), None, "one ping is enough");
+        assert_eq!(socket.deadline(), Some(pinged + config.probe_timeout));
     }
 
     #[test]
@@ -330,16 +430,5 @@ mod tests {
         socket.on_closed(Timestamp::ZERO, &config, SocketId(1));
         let wait = socket.deadline().unwrap().since(Timestamp::ZERO);
         assert!(wait <= config.retry_after_cap, "{wait:?}");
-    }
-
-    #[test]
-    fn online_ends_the_waiting_at_once() {
-        let config = SessionConfig::default();
-        let mut socket = socket(1);
-        socket.open(Timestamp::ZERO, &config);
-        socket.on_closed(Timestamp::ZERO, &config, SocketId(1));
-        let online = socket.on_online(Timestamp::ZERO, &config);
-        assert_eq!(online, Some(Action::Open(SocketId(2))));
-        assert!(!socket.on_closed(Timestamp::ZERO, &config, SocketId(1)), "the old one is gone");
     }
 }

@@ -10,13 +10,15 @@ mod support;
 
 use std::time::Duration;
 
-use openstudio_session::mesh::{Command, Completion, Input as MeshInput, PeerConnectionState};
+use openstudio_session::mesh::{
+    Command, Completion, Input as MeshInput, PcId, PeerConnectionState,
+};
 use openstudio_session::wire::{
     ClientMessage, CloseCode, Description, ErrorCode, IceConfig, IceServer, LeaveReason,
     Participant, SeatGrant, ServerMessage, Token,
 };
-use openstudio_session::{EndReason, Event, Input, SessionConfig, SignallingState};
-use openstudio_units::{Incarnation, Role};
+use openstudio_session::{EndReason, Event, Input, Session, SessionConfig, SignallingState};
+use openstudio_units::{Incarnation, Role, Seed, Timestamp};
 use support::{Client, grant, peer, room, seat};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -211,15 +213,62 @@ fn regression_a_lost_socket_stops_the_clock_that_drops_the_missing() {
 }
 
 #[test]
-fn a_changed_network_makes_the_session_look_at_its_socket_at_once() {
-    let mut client = Client::in_room(&[1]);
-    client.take_sent();
-    client.input(Input::Mesh(MeshInput::NetworkChanged));
-    assert!(client.take_sent().contains(&"ping"));
-    client.wait();
-    while client.signalling() == Some(SignallingState::Ready) {
-        assert!(client.wait() <= Duration::from_secs(2));
+fn another_network_gets_another_socket_at_once_and_keeps_the_peer_connections() {
+    for input in [Input::Online, Input::Mesh(MeshInput::NetworkChanged)] {
+        let (mut client, _) = connected(&[1]);
+        let old = client.socket.unwrap();
+        client.commands.clear();
+        client.input(input);
+        assert_eq!(client.closed, [old]);
+        assert_ne!(client.socket, Some(old), "the next one is opened without waiting");
+        assert_eq!(client.signalling(), Some(SignallingState::Reconnecting));
+        client.open();
+        assert_eq!(client.take_sent(), ["resume"]);
+        assert_eq!(client.commands, []);
     }
+}
+
+#[test]
+fn a_session_that_has_not_begun_opens_no_socket_for_a_network() {
+    let (seed, now) = (Seed::from_number(1), Timestamp::ZERO);
+    let mut session = Session::new(SessionConfig::default(), seed, now);
+    session.handle_input(now, Input::Online);
+    assert_eq!(session.poll_output(), None);
+}
+
+/// The links of a client whose peer connections are all connected.
+fn connected(others: &[u8]) -> (Client, Vec<PcId>) {
+    let mut client = Client::in_room(others);
+    let made = |command: &Command| match command {
+        Command::CreatePeerConnection { pc, .. } => Some(*pc),
+        _ => None,
+    };
+    let links: Vec<_> = client.commands.iter().filter_map(made).collect();
+    assert_eq!(links.len(), others.len());
+    for pc in &links {
+        tell(&mut client, *pc, PeerConnectionState::Connected);
+    }
+    client.take_sent();
+    (client, links)
+}
+
+fn tell(client: &mut Client, pc: PcId, state: PeerConnectionState) {
+    client.input(Input::Mesh(MeshInput::ConnectionStateChanged { pc, state }));
+}
+
+#[test]
+fn who_hears_nobody_any_more_looks_at_the_socket_at_once() {
+    let (mut client, links) = connected(&[1, 2]);
+    tell(&mut client, links[0], PeerConnectionState::Disconnected);
+    assert!(!client.take_sent().contains(&"ping"), "the other one is heard");
+    tell(&mut client, links[1], PeerConnectionState::Disconnected);
+    assert!(client.take_sent().contains(&"ping"));
+    let silent = client.now;
+    while client.signalling() == Some(SignallingState::Ready) {
+        client.wait();
+    }
+    let config = SessionConfig::default();
+    assert!(client.now.since(silent) <= config.probe_timeout);
 }
 
 #[test]
@@ -394,7 +443,7 @@ fn new_relay_servers_are_told_to_the_application() {
     });
     assert!(client.events.contains(&Event::IceServers(ice)));
     let state = PeerConnectionState::Connected;
-    let pc = openstudio_session::mesh::PcId(77);
+    let pc = PcId(77);
     client.input(Input::Mesh(MeshInput::ConnectionStateChanged { pc, state }));
     assert_eq!(client.session.counters().late_reports, 1);
 }
