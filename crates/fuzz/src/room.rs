@@ -370,6 +370,7 @@ impl World {
             | ServerMessage::Recordings { .. }
             | ServerMessage::PeerLeft { .. }
             | ServerMessage::Mute { .. }
+            | ServerMessage::RetrySpread { .. }
             | ServerMessage::GoingAway { .. }
             | ServerMessage::Error { .. } => {}
         }

@@ -33,6 +33,7 @@ pub(crate) enum Says {
     Error { code: u8, request: u8 },
     Strip { from: Option<Who>, seat: Seat, who: Option<Who> },
     IceServers { grant: Grant, elsewhere: bool },
+    RetrySpread { retry_spread_ms: u64 },
 }
 
 /// What comes with a seat.
@@ -81,6 +82,7 @@ impl Says {
                     grace_ms: 1000,
                     setups_in_flight,
                     engine: false,
+                    retry_spread_ms: None,
                 }
             }
             Self::Registered => ServerMessage::Registered { peer_id: me },
@@ -126,6 +128,7 @@ impl Says {
                 ice.stun.extend(elsewhere.then(|| "stun:elsewhere.invalid".to_owned()));
                 ServerMessage::IceServers { ice }
             }
+            Self::RetrySpread { retry_spread_ms } => ServerMessage::RetrySpread { retry_spread_ms },
             Self::GoingAway { retry_after_ms } => ServerMessage::GoingAway { retry_after_ms },
             Self::Error { code, request } => error(code, request),
         }

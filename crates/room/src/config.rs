@@ -42,8 +42,11 @@ pub struct RoomConfig {
     /// How many first set-ups a client is asked to drive at once; none leaves it to the
     /// client.
     pub setups_in_flight: Option<u8>,
-    /// How long clients are asked to wait before they come back from a restart.
+    /// Over how long clients are asked to spread their return from a restart at least.
     pub retry_after: Duration,
+    /// How many clients a second may come back when all have lost their sockets: many of them
+    /// are asked to spread their return accordingly. 0 never asks.
+    pub returns_per_second: u32,
 }
 
 impl RoomConfig {
@@ -73,6 +76,7 @@ impl Default for RoomConfig {
             max_ended_rooms: 1 << 16,
             setups_in_flight: None,
             retry_after: Duration::from_secs(1),
+            returns_per_second: 1000,
         }
     }
 }

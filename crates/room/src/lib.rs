@@ -30,6 +30,7 @@
 mod books;
 mod budget;
 mod config;
+mod crowd;
 mod engine;
 mod entry;
 mod invite;

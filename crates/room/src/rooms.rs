@@ -9,6 +9,7 @@ use openstudio_wire::{
 
 use crate::budget::ErrorBudget;
 use crate::config::RoomConfig;
+use crate::crowd::Spread;
 use crate::engine::EngineOrder;
 use crate::output::{ConnId, Deadline, Event, Output, Stats};
 use crate::refusal::Refusal;
@@ -50,6 +51,8 @@ pub struct Rooms {
     pub(crate) timers: Timers,
     outputs: VecDeque<Output>,
     room_ids: Rng,
+    /// What the clients have been told.
+    spread: Spread,
     started: Timestamp,
     stopping: bool,
 }
@@ -75,6 +78,7 @@ impl Rooms {
             timers: Timers::default(),
             outputs: VecDeque::new(),
             room_ids: seed.fork("room ids").rng(),
+            spread: Spread::default(),
             started: now,
             stopping: false,
         }
@@ -105,9 +109,17 @@ impl Rooms {
         let server = self.config.release.clone();
         let (protocol, setups_in_flight) = (PROTOCOL_VERSION, self.config.setups_in_flight);
         let engine = self.config.has_engine;
-        let welcome =
-            ServerMessage::Welcome { protocol, server, grace_ms, setups_in_flight, engine };
-        self.send(conn, welcome);
+        self.send(
+            conn,
+            ServerMessage::Welcome {
+                protocol,
+                server,
+                grace_ms,
+                setups_in_flight,
+                engine,
+                retry_spread_ms: Some(self.spread.as_millis()).filter(|spread| *spread > 0),
+            },
+        );
     }
 
     /// A message came in. Ignored if the socket is not open.
@@ -119,6 +131,7 @@ impl Rooms {
         if let Err(refusal) = self.handle(now, conn, message) {
             self.answer_refusal(now, conn, refusal, Some(kind));
         }
+        self.follow_crowd();
     }
 
     /// Something came in that the driver itself refuses: no message, or too many.
@@ -141,6 +154,7 @@ impl Rooms {
             Some(Place::Seated(room)) => self.go_away(now, room, peer),
             None => debug_assert!(false, "a registered peer has a place"),
         }
+        self.follow_crowd();
     }
 
     /// Does what is due. Calling early or twice is harmless.
@@ -156,6 +170,7 @@ impl Rooms {
                 Timer::Ice(room, peer) => self.renew_ice(now, room, peer),
             }
         }
+        self.follow_crowd();
     }
 
     /// Tells everybody to come back later and closes every socket. Sockets that open
@@ -163,6 +178,7 @@ impl Rooms {
     pub fn shutdown(&mut self) {
         self.stopping = true;
         let retry_after_ms = u64::try_from(self.config.retry_after.as_millis()).unwrap_or(u64::MAX);
+        let retry_after_ms = retry_after_ms.max(self.spread.as_millis());
         for conn in std::mem::take(&mut self.connections).into_keys() {
             self.send(conn, ServerMessage::GoingAway { retry_after_ms });
             self.outputs.push_back(Output::Close { conn, code: CloseCode::GoingAway });
@@ -170,6 +186,17 @@ impl Rooms {
         self.peers.clear();
         self.rooms.clear();
         self.timers.clear();
+    }
+
+    /// Tells everybody over how long to come back, when the crowd has become another one. Those
+    /// who are away for a while belong to it.
+    fn follow_crowd(&mut self) {
+        if !self.spread.follow(self.peers.len(), self.config.returns_per_second) {
+            return;
+        }
+        let message = ServerMessage::RetrySpread { retry_spread_ms: self.spread.as_millis() };
+        let all = self.connections.keys();
+        self.outputs.extend(all.map(|&conn| Output::Send { conn, message: message.clone() }));
     }
 
     /// Returns the next thing to do or to know; `None` means drained.

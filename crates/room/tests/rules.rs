@@ -394,6 +394,65 @@ fn a_stopping_server_tells_everybody_and_takes_nobody_in() {
     assert_eq!(hall.rooms.poll_timeout(), None);
 }
 
+/// Where two a second may come back.
+fn slow_hall() -> Hall {
+    let config = RoomConfig { returns_per_second: 2, ..RoomConfig::default() };
+    Hall::with(config, ListedTokens::default())
+}
+
+#[test]
+fn a_crowd_is_told_to_spread_its_return_and_the_few_are_not() {
+    let mut hall = slow_hall();
+    hall.host(peer(9));
+    let lobby = hall.connect();
+    assert_eq!(hall.take(lobby), [], "one may come back as it likes");
+    let second = hall.connect();
+    hall.send(second, ClientMessage::Register { peer_id: peer(1) });
+    let told = ServerMessage::RetrySpread { retry_spread_ms: 768 };
+    assert_eq!(hall.take(lobby), [told.clone()], "before there is a seat, too");
+    assert_eq!(hall.take(second), [ServerMessage::Registered { peer_id: peer(1) }, told]);
+    let late = openstudio_room::ConnId(1_000);
+    hall.rooms.connected(hall.now, late);
+    let welcome = hall.take(late);
+    assert!(
+        matches!(welcome[..], [ServerMessage::Welcome { retry_spread_ms: Some(768), .. }]),
+        "{welcome:?}"
+    );
+    hall.rooms.disconnected(hall.now, second);
+    assert_eq!(hall.take(lobby), [ServerMessage::RetrySpread { retry_spread_ms: 0 }]);
+}
+
+#[test]
+fn whoever_is_away_for_a_moment_belongs_to_the_crowd() {
+    let mut hall = slow_hall();
+    let (host, room, _) = hall.host(peer(9));
+    let second = hall.connect();
+    hall.send(second, ClientMessage::Register { peer_id: peer(1) });
+    hall.send(second, ClientMessage::JoinRoom { room_id: room });
+    hall.rooms.disconnected(hall.now, second);
+    let lowered = ServerMessage::RetrySpread { retry_spread_ms: 0 };
+    assert!(!hall.take(host).contains(&lowered));
+    hall.pass(Duration::from_secs(30));
+    assert!(hall.take(host).contains(&lowered), "the seat is given up");
+}
+
+#[test]
+fn a_stopping_server_spreads_a_crowd_wider_than_a_few() {
+    let asked = |others: u8| {
+        let mut hall = slow_hall();
+        let (host, ..) = hall.host(peer(99));
+        for n in 0..others {
+            let conn = hall.connect();
+            hall.send(conn, ClientMessage::Register { peer_id: peer(n) });
+        }
+        hall.take(host);
+        hall.rooms.shutdown();
+        hall.take(host)
+    };
+    assert_eq!(asked(0), [ServerMessage::GoingAway { retry_after_ms: 1000 }]);
+    assert_eq!(asked(8), [ServerMessage::GoingAway { retry_after_ms: 4096 }]);
+}
+
 #[test]
 fn pong_tells_wall_clock_time() {
     let config = RoomConfig { zero_unix_ms: 1_700_000_000_000, ..RoomConfig::default() };

@@ -32,7 +32,7 @@ pub struct SessionConfig {
     pub quick_retries: u32,
     /// The largest delay before any later attempt.
     pub late_retry_cap: Duration,
-    /// The same, if the server asks for more patience than that.
+    /// The largest delay before any attempt, if the server asks for more patience than that.
     pub retry_after_cap: Duration,
     /// How often a room that is not back is asked for again: a restarted server knows it
     /// only when the first of its participants has returned, which may take

@@ -83,6 +83,7 @@ pub(crate) fn to_signal(message: ServerMessage) -> Option<(PeerId, Signal)> {
         | ServerMessage::Recordings { .. }
         | ServerMessage::IceServers { .. }
         | ServerMessage::RoomEnded { .. }
+        | ServerMessage::RetrySpread { .. }
         | ServerMessage::GoingAway { .. }
         | ServerMessage::Strip { .. }
         | ServerMessage::Error { .. } => None,

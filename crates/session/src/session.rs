@@ -437,6 +437,9 @@ impl Session {
                 self.event(Event::Recordings { recordings, token });
             }
             ServerMessage::RoomEnded { .. } => self.end(now, EndReason::RoomEnded),
+            ServerMessage::RetrySpread { retry_spread_ms } => {
+                self.socket.on_spread(Duration::from_millis(retry_spread_ms));
+            }
             ServerMessage::GoingAway { retry_after_ms } => {
                 self.socket.on_going_away(Duration::from_millis(retry_after_ms));
             }
@@ -448,8 +451,10 @@ impl Session {
                 }
                 self.on_error(now, code, message, request.as_deref());
             }
-            ServerMessage::Welcome { setups_in_flight, engine, .. } => {
+            ServerMessage::Welcome { setups_in_flight, engine, retry_spread_ms, .. } => {
                 self.has_engine = engine;
+                let spread = retry_spread_ms.unwrap_or_default();
+                self.socket.on_spread(Duration::from_millis(spread));
                 if let Some(setups) = setups_in_flight {
                     self.config.mesh.setups_in_flight = usize::from(setups);
                 }

@@ -51,6 +51,8 @@ pub(crate) struct Socket {
     asked_twice: bool,
     /// Nobody is heard any more: what does not answer is likely to be this end's network.
     cut_off: bool,
+    /// Over how long the server wants those spread who come back, for as many as it has.
+    spread: std::time::Duration,
     /// The server asked to wait this long before the next attempt.
     retry_after: std::time::Duration,
     rng: Rng,
@@ -64,6 +66,7 @@ impl Socket {
             failures: 0,
             asked_twice: false,
             cut_off: false,
+            spread: std::time::Duration::ZERO,
             retry_after: std::time::Duration::ZERO,
             rng,
         }
@@ -193,6 +196,11 @@ impl Socket {
         }
     }
 
+    /// The server said over how long those are to be spread who come back.
+    pub(crate) fn on_spread(&mut self, spread: std::time::Duration) {
+        self.spread = spread;
+    }
+
     /// The server asked for patience before the next attempt.
     pub(crate) fn on_going_away(&mut self, retry_after: std::time::Duration) {
         self.retry_after = retry_after;
@@ -261,7 +269,8 @@ impl Socket {
             _ => config.late_retry_cap,
         };
         let limit = config.retry_base.saturating_mul(factor).min(cap);
-        let limit = limit.max(self.retry_after.min(config.retry_after_cap));
+        let asked = self.spread.max(self.retry_after);
+        let limit = limit.max(asked.min(config.retry_after_cap));
         self.failures = self.failures.saturating_add(1);
         let delay = self.rng.duration_between(std::time::Duration::ZERO, limit);
         self.state = State::Waiting { until: now + delay };
@@ -295,6 +304,32 @@ mod tests {
         assert!(delays[999] <= 500);
         let busiest = (0..10).map(|n| delays.iter().filter(|d| **d / 50 == n).count()).max();
         assert!(busiest.unwrap() < 160, "of 1000 clients in 10 windows: {busiest:?}");
+    }
+
+    #[test]
+    fn a_crowd_comes_back_within_what_its_server_said_and_no_faster() {
+        let config = SessionConfig::default();
+        // How often each is refused, since the server is not back yet, before it is heard.
+        for refusals in 0..4 {
+            let mut delays: Vec<u64> = (0..1000)
+                .map(|seed| {
+                    let mut socket = socket(seed);
+                    socket.on_spread(Duration::from_secs(4));
+                    let mut began = Timestamp::ZERO;
+                    for _ in 0..=refusals {
+                        began = socket.deadline().unwrap_or_default();
+                        socket.open(began, &config);
+                        let id = socket.current().unwrap();
+                        socket.on_closed(began, &config, id);
+                    }
+                    socket.deadline().unwrap().since(began).as_millis().try_into().unwrap()
+                })
+                .collect();
+            delays.sort_unstable();
+            assert!((3_900..=4_000).contains(&delays[999]), "{} ms", delays[999]);
+            let busiest = (0..40).map(|n| delays.iter().filter(|d| **d / 100 == n).count()).max();
+            assert!(busiest.unwrap() < 50, "of 1000 in 40 windows: {busiest:?}");
+        }
     }
 
     #[test]

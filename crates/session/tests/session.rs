@@ -390,6 +390,33 @@ fn a_server_that_goes_away_spreads_the_return_over_what_it_asked_for() {
 }
 
 #[test]
+fn a_crowd_is_spread_as_its_server_said_last() {
+    let wait = |says: &[ServerMessage]| {
+        let mut client = Client::in_room(&[]);
+        says.iter().for_each(|message| client.says(message.clone()));
+        client.loses_socket(None);
+        client.session.poll_timeout().unwrap().at.since(client.now)
+    };
+    let spread = |retry_spread_ms| ServerMessage::RetrySpread { retry_spread_ms };
+    let usual = wait(&[]);
+    assert!(usual <= Duration::from_millis(500), "{usual:?}");
+    // The same draw, of a wider range.
+    assert_eq!(wait(&[spread(5_000)]).as_millis() / 10, usual.as_millis());
+    assert_eq!(wait(&[spread(5_000), spread(0)]), usual);
+    let welcome = |retry_spread_ms| ServerMessage::Welcome {
+        protocol: 1,
+        server: "another".to_owned(),
+        grace_ms: 30_000,
+        setups_in_flight: None,
+        engine: false,
+        retry_spread_ms,
+    };
+    assert!(wait(&[welcome(Some(5_000))]) > usual);
+    assert_eq!(wait(&[spread(5_000), welcome(None)]), usual);
+    assert!(wait(&[spread(u64::MAX)]) <= Duration::from_secs(5 * 60));
+}
+
+#[test]
 fn offers_reach_the_mesh_and_answers_go_out_under_ones_own_id() {
     let mut client = Client::in_room(&[250]);
     let me = client.session.me().unwrap();

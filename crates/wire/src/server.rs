@@ -44,6 +44,9 @@ pub enum ServerMessage {
         /// Whether this server records and sends programmes out.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         engine: bool,
+        /// As in [`ServerMessage::RetrySpread`]; none leaves it to the client.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_spread_ms: Option<u64>,
     },
     /// The socket's peer has its id.
     Registered {
@@ -200,6 +203,12 @@ pub enum ServerMessage {
     RoomEnded {
         /// The room.
         room_id: RoomId,
+    },
+    /// The crowd on this server is another one: who loses the socket from here on comes back
+    /// at a moment drawn evenly from so long a time, so that all do not come at once.
+    RetrySpread {
+        /// How long, milliseconds; 0 leaves it to the client.
+        retry_spread_ms: u64,
     },
     /// The server is about to stop. Clients keep their media and resume.
     GoingAway {

@@ -259,6 +259,7 @@ pub fn server_messages() -> Vec<(&'static str, ServerMessage)> {
                 grace_ms: 30_000,
                 setups_in_flight: Some(4),
                 engine: true,
+                retry_spread_ms: Some(4096),
             },
         ),
         ("registered", M::Registered { peer_id: ada() }),
@@ -315,6 +316,7 @@ pub fn server_messages() -> Vec<(&'static str, ServerMessage)> {
             },
         ),
         ("room-ended", M::RoomEnded { room_id: room() }),
+        ("retry-spread", M::RetrySpread { retry_spread_ms: 512 }),
         ("going-away", M::GoingAway { retry_after_ms: 1000 }),
         (
             "error",
