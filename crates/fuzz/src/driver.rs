@@ -151,7 +151,7 @@ impl Driver {
             Command::SampleStats { op, pc, .. } => {
                 self.begin(*op, *pc, Kind::Sample);
             }
-            Command::RestartIce { pc } => assert!(self.pcs.contains_key(pc), "{pc:?} is not open"),
+            Command::RestartIce { pc } | Command::SetRedundancy { pc, .. } => assert!(self.pcs.contains_key(pc), "{pc:?} is not open"),
             Command::SendSignal { .. } => {}
         }
     }
@@ -265,6 +265,7 @@ fn result(op: OpId, kind: Kind, answer: bool, how: How) -> Result<Completion, Op
             inbound_progress: u64::from(progress),
             round_trip: None,
             inbound_loss: Some(if bad { 0.5 } else { 0.0 }),
+            outbound_loss: bad.then_some(0.5),
         }),
         Kind::SetLocal => {
             let kind = if answer { DescriptionKind::Answer } else { DescriptionKind::Offer };
@@ -281,6 +282,7 @@ fn another(n: u8) -> Completion {
             inbound_progress: u64::MAX,
             round_trip: Some(std::time::Duration::MAX),
             inbound_loss: Some(f64::NAN),
+            outbound_loss: Some(f64::NAN),
         }),
         3 => {
             let (kind, sdp) = (DescriptionKind::Offer, String::new());

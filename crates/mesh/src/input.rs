@@ -169,4 +169,7 @@ pub struct StatsSample {
     pub round_trip: Option<Duration>,
     /// Share of inbound packets lost since the last detailed sample, 0 to 1, where known.
     pub inbound_loss: Option<f64>,
+    /// Share of what was sent that the other side missed, 0 to 1, by its newest receiver report
+    /// (RFC 3550 §6.4.1); none without a new one since the last detailed sample.
+    pub outbound_loss: Option<f64>,
 }

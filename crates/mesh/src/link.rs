@@ -18,6 +18,7 @@ mod ladder;
 mod negotiation;
 mod operations;
 mod recovery;
+mod redundancy;
 mod signals;
 mod trickle;
 
@@ -201,6 +202,7 @@ impl PeerLink {
             trouble: self.recovery.trouble().cloned(),
             ever_connected: self.ever_connected,
             level: connection.and_then(|c| c.health.as_ref()).map(health::Health::level),
+            is_redundant: connection.is_some_and(|c| c.redundancy.is_on()),
             refused_candidates: connection.map_or(0, |c| c.refused_candidates.get()),
         }
     }
@@ -459,6 +461,11 @@ impl PeerLink {
         let Some(connection) = self.connection.as_mut() else {
             return;
         };
+        let report = sample.outbound_loss;
+        let pc = connection.pc;
+        if let Some(on) = report.and_then(|loss| connection.redundancy.on_report(ctx.now, loss)) {
+            ctx.out.command(Command::SetRedundancy { pc, on });
+        }
         let connected = connection.state == PeerConnectionState::Connected;
         let Some(health) = connection.health.as_mut() else {
             return;

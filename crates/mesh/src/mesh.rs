@@ -101,6 +101,8 @@ pub struct LinkSnapshot {
     pub ever_connected: bool,
     /// How good it is, once connected.
     pub level: Option<HealthLevel>,
+    /// Whether redundancy is asked of what is sent.
+    pub is_redundant: bool,
     /// Candidates that the platform refused.
     pub refused_candidates: u64,
 }

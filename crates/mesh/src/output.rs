@@ -93,6 +93,15 @@ pub enum Command {
         /// Where.
         pc: PcId,
     },
+    /// Send earlier packets again with each packet (RFC 2198), or no longer; off at first. Has
+    /// no completion. Where that takes another round, [`Input::NegotiationNeeded`](crate::Input)
+    /// follows; where the two sides have nothing in common for it, nothing does.
+    SetRedundancy {
+        /// Where.
+        pc: PcId,
+        /// Whether.
+        on: bool,
+    },
     /// Look at the connection.
     SampleStats {
         /// Completes with [`Completion::Stats`](crate::Completion::Stats).

@@ -45,6 +45,7 @@ impl World {
             Command::SampleStats { op, pc, .. } => {
                 self.call(c, (op, pc), OpKind::Sample, Vec::new());
             }
+            Command::SetRedundancy { .. } => self.violation("nobody reported a loss"),
             Command::SendSignal { .. } => self.violation("the session leaks a signal"),
         }
     }
@@ -207,7 +208,7 @@ impl World {
             }
             sim.progress
         });
-        StatsSample { inbound_progress: progress, round_trip: None, inbound_loss: None }
+        StatsSample { inbound_progress: progress, ..StatsSample::default() }
     }
 
     /// Delivers what the model fires by itself.

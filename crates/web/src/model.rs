@@ -17,6 +17,7 @@ pub(crate) mod name;
 pub(crate) mod opus;
 pub(crate) mod pace;
 pub(crate) mod processing;
+pub(crate) mod redundancy;
 pub(crate) mod relay;
 pub(crate) mod seat;
 pub(crate) mod strip;

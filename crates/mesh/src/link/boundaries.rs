@@ -28,6 +28,7 @@ fn sample(progress: u64, loss: f64, round_trip: u64) -> StatsSample {
         inbound_progress: progress,
         round_trip: Some(millis(round_trip)),
         inbound_loss: Some(loss),
+        outbound_loss: None,
     }
 }
 
@@ -62,7 +63,7 @@ fn a_link_that_was_lost_is_good_again_with_the_first_packet() {
     health.on_sample(NOW, sample(1, 0.0, 0));
     assert_eq!(health.on_silent(), Some(HealthLevel::Lost));
     assert_eq!(health.on_silent(), None);
-    let still = StatsSample { inbound_progress: 1, round_trip: None, inbound_loss: None };
+    let still = StatsSample { inbound_progress: 1, ..StatsSample::default() };
     assert_eq!(health.on_sample(NOW, still).level, None, "no packet came");
     let moved = StatsSample { inbound_progress: 2, ..still };
     assert_eq!(health.on_sample(NOW, moved).level, Some(HealthLevel::Good));

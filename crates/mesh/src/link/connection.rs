@@ -9,6 +9,7 @@ use super::context::Context;
 use super::health::Health;
 use super::negotiation::{Action, Negotiation};
 use super::operations::{Operation, OperationKind, Operations};
+use super::redundancy::Redundancy;
 use super::trickle::{Batch, Trickle};
 use crate::config::MeshConfig;
 use crate::count::Count;
@@ -43,6 +44,7 @@ pub(crate) struct Connection {
     /// watches over it.
     pub(crate) connect_due: Option<Timestamp>,
     pub(crate) health: Option<Health>,
+    pub(crate) redundancy: Redundancy,
     /// Candidates that the platform did not take.
     pub(crate) refused_candidates: Count,
     ice_start_due: Option<Timestamp>,
@@ -64,6 +66,7 @@ impl Connection {
             has_remote_track: false,
             connect_due: Some(ctx.now + ctx.config.connect_timeout),
             health: None,
+            redundancy: Redundancy::default(),
             refused_candidates: Count::default(),
             ice_start_due: None,
             repeat_due: None,

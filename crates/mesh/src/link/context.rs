@@ -88,6 +88,7 @@ impl Outbox {
                 | Command::SetRemoteDescription { pc, .. }
                 | Command::AddIceCandidates { pc, .. }
                 | Command::RestartIce { pc }
+                | Command::SetRedundancy { pc, .. }
                 | Command::SampleStats { pc, .. },
             ) => pcs.contains_key(pc),
             Output::Event(

@@ -171,6 +171,7 @@ mod tests {
             inbound_progress: progress,
             round_trip: Some(Duration::from_millis(20)),
             inbound_loss: Some(loss),
+            outbound_loss: None,
         }
     }
 

@@ -424,6 +424,7 @@ impl World {
                 self.nodes[n].pcs.get_mut(&pc).expect("restart on a closed one").restart();
                 self.fire_needed(n, pc);
             }
+            Command::SetRedundancy { .. } => panic!("nobody reported a loss"),
             Command::SendSignal { to, signal } => self.carry(n, to, signal),
             Command::SetLocalDescription { op, pc } => {
                 self.begin(n, op, pc);
@@ -508,7 +509,8 @@ impl World {
         if flows {
             record.progress = now;
         }
-        StatsSample { inbound_progress: record.progress, round_trip: None, inbound_loss: Some(0.0) }
+        let inbound_progress = record.progress;
+        StatsSample { inbound_progress, inbound_loss: Some(0.0), ..StatsSample::default() }
     }
 
     fn carry(&mut self, n: usize, to: PeerId, signal: Signal) {

@@ -220,6 +220,7 @@ impl Solo {
             }
             Command::ClosePeerConnection { .. }
             | Command::RestartIce { .. }
+            | Command::SetRedundancy { .. }
             | Command::SendSignal { .. } => None,
         }
     }

@@ -1,12 +1,12 @@
 //! What becomes of packets that arrive, and of those that do not.
 
 use openstudio_mesh::{
-    ConnectionState, Event, HealthLevel, PeerConnectionState, PeerInfo, Trouble,
+    Command, ConnectionState, Event, HealthLevel, Input, PeerConnectionState, PeerInfo, Trouble,
 };
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use crate::driver::{LOW, Solo, info, is_restart, millis};
+use crate::driver::{LOW, Solo, info, is_restart, millis, peer};
 
 fn levels(solo: &Solo) -> Vec<HealthLevel> {
     let level = |event: &Event| match event {
@@ -122,4 +122,30 @@ fn who_puts_the_microphone_away_need_not_be_heard_any_more() {
     solo.sees(LOW, PeerInfo { sends_audio: false, ..info() });
     solo.run(millis(7000));
     assert_eq!(solo.link(LOW).attempts, 0);
+}
+
+#[test]
+fn redundancy_follows_the_loss_that_the_other_side_reports_and_ends_with_its_connection() {
+    let mut solo = Solo::connected_to(LOW);
+    let asked = |solo: &Solo| -> Vec<bool> {
+        let on = |command: &Command| match command {
+            Command::SetRedundancy { on, .. } => Some(*on),
+            _ => None,
+        };
+        solo.commands.iter().filter_map(on).collect()
+    };
+    solo.stats.outbound_loss = Some(0.1);
+    solo.run(millis(5000));
+    assert_eq!((asked(&solo), solo.link(LOW).is_redundant), (vec![true], true));
+    solo.stats.outbound_loss = None;
+    solo.run(millis(60_000));
+    assert_eq!(asked(&solo), [true], "no report is no calm");
+    solo.stats.outbound_loss = Some(0.0);
+    solo.run(millis(40_000));
+    assert_eq!((asked(&solo), solo.link(LOW).is_redundant), (vec![true, false], false));
+    solo.stats.outbound_loss = Some(0.1);
+    solo.run(millis(5000));
+    assert!(solo.link(LOW).is_redundant);
+    solo.input(Input::CloseConnection { peer: peer(LOW) });
+    assert!(!solo.link(LOW).is_redundant);
 }

@@ -232,6 +232,8 @@ impl Side {
                 self.call(op, OpKind::AddCandidates, calls)?;
             }
             Command::RestartIce { .. } => self.restart_ice(),
+            // No report of a loss comes here.
+            Command::SetRedundancy { .. } => {}
             Command::SampleStats { op, .. } => self.call(op, OpKind::Sample, Vec::new())?,
             Command::SendSignal { signal, .. } => self.outbox.push(signal),
         }

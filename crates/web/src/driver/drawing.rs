@@ -115,6 +115,9 @@ fn facts(link: &LinkSnapshot) -> String {
     if let Some(level) = link.level {
         facts.push_str(&format!(" · quality {}", format!("{level:?}").to_lowercase()));
     }
+    if link.is_redundant {
+        facts.push_str(" · redundancy");
+    }
     if let Some(trouble) = &link.trouble {
         facts.push_str(&format!(" · {trouble}"));
     }

@@ -12,7 +12,7 @@ use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{
     Event, MediaStream, MediaStreamTrack, RtcBundlePolicy, RtcConfiguration, RtcIceCandidateInit,
     RtcIceServer, RtcIceTransportPolicy, RtcPeerConnection, RtcPeerConnectionIceEvent,
-    RtcRtpReceiver, RtcRtpSender, RtcRtpTransceiverDirection, RtcRtpTransceiverInit, RtcSdpType,
+    RtcRtpSender, RtcRtpTransceiver, RtcRtpTransceiverDirection, RtcRtpTransceiverInit, RtcSdpType,
     RtcSessionDescriptionInit, RtcTrackEvent,
 };
 
@@ -99,6 +99,11 @@ impl PeerConnection {
         self.sending.set_processing(processing)
     }
 
+    /// Sends with redundancy or without; returns whether that takes a round of negotiation.
+    pub(crate) fn set_redundant(&self, redundant: bool) -> bool {
+        self.sending.set_redundant(redundant)
+    }
+
     /// `setLocalDescription()`.
     pub(crate) fn set_local_description(&self, port: Port, op: OpId) {
         let native = self.native.clone();
@@ -131,7 +136,7 @@ impl PeerConnection {
             DescriptionKind::Answer => RtcSdpType::Answer,
         };
         let init = RtcSessionDescriptionInit::new(sdp_type);
-        init.set_sdp(sdp);
+        init.set_sdp(&self.sending.read(sdp));
         let promise = self.native.set_remote_description(&init);
         let sending = self.sending.clone();
         let sends_stereo = opus::stereo_of(sdp).sends;
@@ -208,9 +213,9 @@ impl PeerConnection {
         }
     }
 
-    /// Returns the receiver of the audio, once there is one.
-    pub(crate) fn receiver(&self) -> Option<RtcRtpReceiver> {
-        sending::audio_transceivers(&self.native).next().map(|transceiver| transceiver.receiver())
+    /// Returns sender and receiver of the audio, once they are there.
+    pub(crate) fn transceiver(&self) -> Option<RtcRtpTransceiver> {
+        sending::audio_transceivers(&self.native).next()
     }
 }
 

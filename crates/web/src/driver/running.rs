@@ -197,6 +197,11 @@ impl Running {
                     connection.restart_ice();
                 }
             }
+            Command::SetRedundancy { pc, on } => {
+                if self.connections.get(&pc).is_some_and(|one| one.set_redundant(on)) {
+                    port.mesh(mesh::Input::NegotiationNeeded { pc });
+                }
+            }
             Command::SampleStats { op, pc, detailed } => self.sample(op, pc, detailed),
             // The session sends those itself.
             Command::SendSignal { .. } => {}
@@ -246,14 +251,14 @@ impl Running {
         let Some(connection) = self.connections.get_mut(&pc) else {
             return port.complete(op, Err(closed()));
         };
-        let Some(receiver) = connection.receiver() else {
+        let Some(transceiver) = connection.transceiver() else {
             return stats::nothing(&port, op, pc, detailed);
         };
-        let moved = connection.progress.look(&receiver);
+        let moved = connection.progress.look(&transceiver.receiver());
         if moved && !detailed {
             return port.complete(op, Ok(Completion::Stats(connection.progress.sample())));
         }
-        stats::read(port, (op, pc), &receiver, detailed);
+        stats::read(port, (op, pc), &transceiver, detailed);
     }
 
     /// Calls `act` with a connection; without one the operation has failed.

@@ -1,6 +1,8 @@
-//! How finely a peer connection sends: the bitrate of Opus, and whether it has two channels.
+//! How finely a peer connection sends: the bitrate of Opus, whether it has two channels, and
+//! whether with redundancy.
 //!
-//! The bitrate belongs to this side alone. Two channels are agreed on in the descriptions (see
+//! The bitrate belongs to this side alone, and so does redundancy, which follows from the order
+//! in which this side reads the other's description (see `model::redundancy`). Two channels are agreed on in the descriptions (see
 //! `model::opus`), which are spelled out for that; between people who speak
 //! `setLocalDescription()` makes them by itself.
 
@@ -20,6 +22,7 @@ use crate::driver::externs::{ImplicitPeerConnection, StreamSender};
 use crate::driver::listener::Listener;
 use crate::model::opus::{self, Stereo};
 use crate::model::processing::Processing;
+use crate::model::redundancy;
 
 /// What one peer connection is to send, and what it hears.
 #[derive(Debug)]
@@ -28,12 +31,19 @@ pub(crate) struct Sending {
     processing: Cell<Processing>,
     /// Whether the other side sends two channels.
     hears_stereo: Cell<bool>,
+    /// Whether redundancy is wanted.
+    redundant: Cell<bool>,
 }
 
 impl Sending {
     /// Makes it for a new peer connection.
     pub(crate) fn new(native: ImplicitPeerConnection, processing: Processing) -> Self {
-        Self { native, processing: Cell::new(processing), hears_stereo: Cell::new(false) }
+        Self {
+            native,
+            processing: Cell::new(processing),
+            hears_stereo: Cell::new(false),
+            redundant: Cell::new(false),
+        }
     }
 
     /// Brings the bitrate to the sender whenever a round is over. In the middle of one,
@@ -48,6 +58,18 @@ impl Sending {
         let before = self.processing.replace(processing);
         self.apply();
         before.is_stereo() != processing.is_stereo() && self.native.local_description().is_some()
+    }
+
+    /// Sends with redundancy or without; returns whether that takes a round of negotiation.
+    pub(crate) fn set_redundant(&self, redundant: bool) -> bool {
+        let changed = self.redundant.replace(redundant) != redundant;
+        let theirs = self.native.remote_description();
+        changed && theirs.is_some_and(|theirs| redundancy::is_offered(&theirs.sdp()))
+    }
+
+    /// Returns the other side's description as this side reads it.
+    pub(crate) fn read(&self, sdp: &str) -> String {
+        redundancy::ordered(sdp, self.redundant.get())
     }
 
     /// The other side's description was applied; returns whether two channels come that this

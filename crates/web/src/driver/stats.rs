@@ -3,22 +3,24 @@
 
 use std::time::Duration;
 
-use js_sys::Reflect;
+use js_sys::{Array, Promise, Reflect};
 use openstudio_session::mesh::{OpError, OpId, PcId, StatsSample};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
-use web_sys::{RtcRtpReceiver, RtcStatsReport};
+use web_sys::{RtcRtpReceiver, RtcRtpTransceiver, RtcStatsReport};
 
 use crate::driver::event::{Port, Report};
 use crate::driver::externs::SynchronizationSource;
 use crate::driver::peer_connection::op_error;
 
-/// What one `getStats` of a receiver says.
+/// What one look at the statistics of a receiver says, and of its sender.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Reading {
     packets: f64,
     lost: f64,
     round_trip_s: Option<f64>,
+    /// The newest receiver report: when it came, and the loss that it tells.
+    reported: Option<(f64, f64)>,
 }
 
 /// What is known of a connection's inbound packets.
@@ -33,6 +35,8 @@ pub(crate) struct Progress {
     packets: Option<f64>,
     /// Packets and losses at the latest detailed reading.
     detailed: Option<(f64, f64)>,
+    /// When the latest receiver report came that was taken.
+    reported_at: Option<f64>,
 }
 
 impl Progress {
@@ -55,7 +59,7 @@ impl Progress {
 
     /// Returns the sample of a look that found packets.
     pub(crate) fn sample(&self) -> StatsSample {
-        StatsSample { inbound_progress: self.count, round_trip: None, inbound_loss: None }
+        StatsSample { inbound_progress: self.count, ..StatsSample::default() }
     }
 
     /// Returns the sample of a reading.
@@ -70,6 +74,9 @@ impl Progress {
                 reading.round_trip_s.and_then(|s| Duration::try_from_secs_f64(s).ok());
             sample.inbound_loss = self.detailed.and_then(|before| loss(before, reading));
             self.detailed = Some((reading.packets, reading.lost));
+            let report = reading.reported.filter(|(at, _)| self.reported_at != Some(*at));
+            self.reported_at = report.map(|(at, _)| at).or(self.reported_at);
+            sample.outbound_loss = report.map(|(_, loss)| loss);
         }
         sample
     }
@@ -82,12 +89,21 @@ fn loss((packets, lost): (f64, f64), now: Reading) -> Option<f64> {
     (expected > 0.0).then(|| missing / expected)
 }
 
-/// Reads the statistics of a receiver and reports them.
-pub(crate) fn read(port: Port, (op, pc): (OpId, PcId), receiver: &RtcRtpReceiver, detailed: bool) {
-    let promise = receiver.get_stats();
+/// Reads the statistics of a receiver, and those of the sender if more is wanted, and reports
+/// them.
+pub(crate) fn read(
+    port: Port,
+    (op, pc): (OpId, PcId),
+    transceiver: &RtcRtpTransceiver,
+    detailed: bool,
+) {
+    let promises = Array::of1(&transceiver.receiver().get_stats());
+    if detailed {
+        promises.push(&transceiver.sender().get_stats());
+    }
     spawn_local(async move {
-        let reading = match JsFuture::from(promise).await {
-            Ok(report) => Ok(parse(&report.unchecked_into())),
+        let reading = match JsFuture::from(Promise::all(&promises)).await {
+            Ok(reports) => Ok(parse(&Array::from(&reports))),
             Err(error) => Err(op_error(&error)),
         };
         port.report(Report::StatsRead { op, pc, reading, detailed });
@@ -100,15 +116,19 @@ pub(crate) fn nothing(port: &Port, op: OpId, pc: PcId, detailed: bool) {
     port.report(Report::StatsRead { op, pc, reading, detailed });
 }
 
-fn parse(report: &RtcStatsReport) -> Reading {
+fn parse(reports: &Array) -> Reading {
     let mut reading = Reading::default();
     let mut selected = None;
     let mut nominated = None;
-    for entry in report.values().into_iter().flatten() {
+    let reports: Vec<RtcStatsReport> = reports.iter().map(JsCast::unchecked_into).collect();
+    for entry in reports.iter().flat_map(|report| report.values().into_iter().flatten()) {
         match text(&entry, "type").as_deref() {
             Some("inbound-rtp") => {
                 reading.packets += number(&entry, "packetsReceived").unwrap_or(0.0);
                 reading.lost += number(&entry, "packetsLost").unwrap_or(0.0);
+            }
+            Some("remote-inbound-rtp") => {
+                reading.reported = number(&entry, "timestamp").zip(number(&entry, "fractionLost"));
             }
             Some("transport") => selected = text(&entry, "selectedCandidatePairId"),
             Some("candidate-pair") if flag(&entry, "nominated") => {
@@ -119,7 +139,7 @@ fn parse(report: &RtcStatsReport) -> Reading {
     }
     // Several pairs can be nominated after an ICE restart; the transport knows which counts.
     reading.round_trip_s = selected
-        .and_then(|id| report.get(&id))
+        .and_then(|id| reports.iter().find_map(|report| report.get(&id)))
         .and_then(|pair| number(&pair, "currentRoundTripTime"))
         .or(nominated);
     reading
