@@ -11,8 +11,8 @@ const HEARD_LIMIT_MS = 20_000;
 const NEAREST_HZ = 100; // tones are 350 Hz apart; a torn one is a little off
 
 export class Natives {
-  // Without `first` they play what `flags` say.
-  constructor(link, { count, first, name, flags: more = [] }) {
+  // Without `first` they play what `flags` say. `prefix` is a command to start them by.
+  constructor(link, { count, first, name, flags: more = [], prefix = [] }) {
     this.members = Array.from({ length: count }, (_, i) => ({
       name: name ?? NAMES[first + i],
       tone: toneOf(first + i),
@@ -20,7 +20,8 @@ export class Natives {
     const tone = first === undefined ? [] : ['--tone', String(toneOf(first))];
     const flags = ['--count', String(count), ...tone, '--json', ...more];
     for (const { name } of this.members) flags.push('--name', name);
-    this.process = spawn(process.env.OPENSTUDIO_BIN, ['join', link, ...flags], {
+    const [program, ...args] = [...prefix, process.env.OPENSTUDIO_BIN, 'join', link, ...flags];
+    this.process = spawn(program, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.printed = '';

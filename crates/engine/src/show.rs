@@ -68,6 +68,7 @@ impl Show {
             name: DisplayName::new(NAME).ok(),
             source: Source::Silence,
             listens_only: true,
+            sends_redundancy: true,
             lose: 0,
             record: None,
         })

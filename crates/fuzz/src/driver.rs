@@ -151,7 +151,9 @@ impl Driver {
             Command::SampleStats { op, pc, .. } => {
                 self.begin(*op, *pc, Kind::Sample);
             }
-            Command::RestartIce { pc } | Command::SetRedundancy { pc, .. } => assert!(self.pcs.contains_key(pc), "{pc:?} is not open"),
+            Command::RestartIce { pc } | Command::SetRedundancy { pc, .. } => {
+                assert!(self.pcs.contains_key(pc), "{pc:?} is not open")
+            }
             Command::SendSignal { .. } => {}
         }
     }

@@ -79,6 +79,9 @@ pub(crate) struct JoinOptions {
     /// Lose so many percent of all packets, each way, as a bad network would.
     #[arg(long, default_value_t = 0, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
     lose: u8,
+    /// Send no redundancy to those who miss packets: to measure what it is worth.
+    #[arg(long)]
+    no_redundancy: bool,
     /// How many participants.
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=48))]
     count: u32,
@@ -92,6 +95,9 @@ pub(crate) struct JoinOptions {
     /// Leave after this many seconds; without it, when interrupted.
     #[arg(long = "for", value_name = "SECONDS")]
     seconds: Option<f64>,
+    /// Count packets only after this many seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.0)]
+    settle: f64,
     /// Print one JSON object at the end.
     #[arg(long)]
     json: bool,
@@ -114,6 +120,8 @@ pub(crate) async fn run(
 ) -> anyhow::Result<ExitCode> {
     let seconds = options.seconds.map(Duration::try_from_secs_f64).transpose();
     let length = seconds.context("`--for` wants seconds, as in `--for 10`")?;
+    let settle = Duration::try_from_secs_f64(options.settle);
+    let settle = settle.context("`--settle` wants seconds, as in `--settle 10`")?;
     options.trust.check(&options.link).await?;
     let (link, mut members) = first(options).await?;
     if options.link.room.is_none() {
@@ -129,9 +137,16 @@ pub(crate) async fn run(
             None => std::future::pending().await,
         }
     };
+    let settled = std::cell::OnceCell::new();
+    let settling = async {
+        tokio::time::sleep(settle).await;
+        settled.get_or_init(|| snapshots(&members));
+        std::future::pending::<()>().await;
+    };
     let mut milestones = Milestones::default();
     tokio::select! {
         () = follow(&members, begun, &mut milestones) => {}
+        () = settling => {}
         () = misplaced(options, &members) => {}
         () = end => {}
         () = stop => {}
@@ -139,7 +154,10 @@ pub(crate) async fn run(
     if std::io::stderr().is_terminal() {
         warn("");
     }
-    let snapshots = snapshots(&members);
+    let mut snapshots = snapshots(&members);
+    for (snapshot, earlier) in snapshots.iter_mut().zip(settled.into_inner().iter().flatten()) {
+        snapshot.count_from(earlier);
+    }
     let tones = tones(&members);
     let mut leaving = JoinSet::new();
     members.into_iter().for_each(|member| drop(leaving.spawn(member.participant.leave())));
@@ -192,6 +210,7 @@ async fn member(options: &JoinOptions, link: &Link, number: usize) -> anyhow::Re
         trust: options.trust.trust(),
         name: Some(DisplayName::new(&name).context("`--name` cannot be shown")?),
         listens_only: false,
+        sends_redundancy: !options.no_redundancy,
         record: options.record.clone().filter(|_| number == 0),
         source: source(options, hertz, &cue)?,
         lose: options.lose,

@@ -29,6 +29,10 @@ const STUN_RETRANSMITS: usize = 4;
 /// How often str0m looks at its statistics.
 const STATS_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How many packets back those are that a redundant packet carries again. The second outlives
+/// a packet and the one after it.
+const REDUNDANT: [u32; 2] = [1, 2];
+
 /// An offer that was made and not answered.
 #[derive(Debug)]
 struct Pending {
@@ -47,7 +51,7 @@ pub(crate) struct Tapped {
     pub(crate) data: Arc<[u8]>,
 }
 
-/// How many packets were expected and came.
+/// How many packets were expected, and came or were brought back by those behind them.
 #[derive(Debug, Clone, Copy, Default)]
 struct Tally {
     first: Option<u64>,
@@ -97,6 +101,9 @@ pub(crate) struct Connection {
     tally: Tally,
     looked: Tally,
     round_trip: Option<Duration>,
+    /// The loss that the other side reported, until it is asked for.
+    reported_loss: Option<f32>,
+    is_redundant: bool,
     reports: VecDeque<Input>,
 }
 
@@ -109,7 +116,8 @@ impl Connection {
     ) -> Result<Self, OpError> {
         let mut config = RtcConfig::new()
             .clear_codecs()
-            .enable_opus(true, false)
+            .enable_opus(true, true)
+            .set_red_distances(&REDUNDANT)
             .set_reordering_size_audio(0)
             .set_stats_interval(Some(STATS_INTERVAL));
         config.set_max_stun_rto(MAX_STUN_RTO);
@@ -142,6 +150,8 @@ impl Connection {
             tally: Tally::default(),
             looked: Tally::default(),
             round_trip: None,
+            reported_loss: None,
+            is_redundant: false,
             reports,
         })
     }
@@ -241,6 +251,7 @@ impl Connection {
 
     fn agree(&mut self, mid: Mid) {
         self.mid.get_or_insert(mid);
+        self.send_redundancy();
         if !std::mem::replace(&mut self.track_told, true) {
             let pc = self.pc;
             self.reports.push_back(Input::RemoteTrackAdded { pc });
@@ -266,6 +277,24 @@ impl Connection {
         self.reports.push_back(Input::NegotiationNeeded { pc });
     }
 
+    /// Sends earlier packets again with each packet, or no longer. Both sides can since their
+    /// first round, or never.
+    pub(crate) fn set_redundant(&mut self, on: bool) {
+        self.is_redundant = on;
+        self.send_redundancy();
+    }
+
+    /// Returns whether it sends redundancy, where the other side understands that.
+    pub(crate) fn is_redundant(&self) -> bool {
+        self.is_redundant
+    }
+
+    fn send_redundancy(&mut self) {
+        if let Some(mid) = self.mid {
+            self.rtc.direct_api().set_red_send(mid, self.is_redundant);
+        }
+    }
+
     /// Looks at the connection.
     pub(crate) fn sample_stats(&mut self, op: OpId, detailed: bool) {
         let mut sample =
@@ -273,6 +302,7 @@ impl Connection {
         if detailed {
             sample.round_trip = self.round_trip;
             sample.inbound_loss = self.tally.loss_since(self.looked);
+            sample.outbound_loss = self.reported_loss.take().map(f64::from);
             self.looked = self.tally;
         }
         self.complete(op, Ok(Completion::Stats(sample)));
@@ -356,6 +386,9 @@ impl Connection {
             Event::Closed => self.change(PeerConnectionState::Failed),
             Event::MediaAdded(added) if added.kind == MediaKind::Audio => self.agree(added.mid),
             Event::MediaData(data) => self.hear(&data, clock(data.network_time)),
+            Event::MediaEgressStats(stats) => {
+                self.reported_loss = stats.loss.or(self.reported_loss);
+            }
             Event::PeerStats(stats) => {
                 self.round_trip =
                     stats.selected_candidate_pair.and_then(|pair| pair.current_round_trip_time);

@@ -157,6 +157,29 @@ mod tests {
     }
 
     #[test]
+    fn packets_that_carry_the_one_before_are_known_by_their_flag() {
+        use crate::jitter::carries_previous;
+        use opus::{Application, Encoder};
+        for (channels, count) in [(Channels::Mono, 1), (Channels::Stereo, 2)] {
+            let mut encoder = Encoder::new(SAMPLE_RATE, channels, Application::Voip).unwrap();
+            encoder.set_bitrate(opus::Bitrate::Bits(24_000)).unwrap();
+            encoder.set_inband_fec(true).unwrap();
+            let mut carrying = |loss: i32| {
+                encoder.set_packet_loss_perc(loss).unwrap();
+                let saw = |n: usize| (n / count % 240) as f32 / 480.0 - 0.25;
+                let sound: Vec<f32> = (0..PACKET_FRAMES * count).map(saw).collect();
+                let packets = (0..20).map(|_| encoder.encode_vec_float(&sound, 1_275).unwrap());
+                packets.filter(|packet| carries_previous(packet)).count()
+            };
+            assert_eq!(carrying(0), 0);
+            assert!(carrying(20) > 10);
+        }
+        for packet in [&[][..], &[0x08], &[0xf8, 0xff], &[0x0b, 0xff]] {
+            assert!(!carries_previous(packet), "{packet:?}");
+        }
+    }
+
+    #[test]
     fn what_is_no_packet_is_counted_and_does_no_harm() {
         let mut ear = Ear::new().unwrap();
         for n in 0..50 {

@@ -67,6 +67,7 @@ pub(crate) struct Engine {
     routes: BTreeMap<SocketAddr, PcId>,
     muted: bool,
     listens_only: bool,
+    sends_redundancy: bool,
     /// Where to record, until it has begun.
     record: Option<PathBuf>,
     recorder: Option<Recorder>,
@@ -107,6 +108,7 @@ impl Engine {
             routes: BTreeMap::new(),
             muted: false,
             listens_only: options.listens_only,
+            sends_redundancy: options.sends_redundancy,
             record: options.record.clone(),
             recorder: None,
             programme: None,

@@ -33,6 +33,9 @@ pub struct Options {
     pub source: Source,
     /// Whether it only listens: it sends no audio at all, and `source` is not played.
     pub listens_only: bool,
+    /// Whether it sends redundancy to those who miss packets. Without, what redundancy is worth
+    /// can be measured.
+    pub sends_redundancy: bool,
     /// How many of a hundred datagrams it loses on purpose, each way, as a bad network would.
     pub lose: u8,
     /// Where to record what it hears, in a new folder for each session; none does not record.

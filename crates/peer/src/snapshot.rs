@@ -58,6 +58,15 @@ impl Snapshot {
     pub fn is_connected_to_all(&self) -> bool {
         self.others.iter().all(|other| other.state == Some(ConnectionState::Connected))
     }
+
+    /// Counts packets from an earlier look on.
+    pub fn count_from(&mut self, earlier: &Self) {
+        for other in &mut self.others {
+            let before = earlier.others.iter().find(|before| before.peer == other.peer);
+            other.packets =
+                other.packets.since(before.map_or_else(Default::default, |b| b.packets));
+        }
+    }
 }
 
 impl Default for Snapshot {

@@ -48,8 +48,8 @@ impl Source {
 
     /// Returns an encoder that is good at this. Lost pieces of a tone are made up well by the
     /// codec for music alone (CELT), those of a voice come again with the next packet (SILK's
-    /// FEC). Files get no FEC: for a loss that is expected, the encoder would go over to SILK,
-    /// which is not for music.
+    /// FEC), once loss is expected. Files get no FEC: the encoder would go over to SILK, which is
+    /// not for music.
     fn encoder(&self) -> Result<Encoder, opus::Error> {
         let (application, channels, bitrate) = match self {
             Self::Silence => (Application::Voip, Channels::Mono, BITRATE),
@@ -66,7 +66,6 @@ impl Source {
             encoder.set_signal(Signal::Music)?;
         } else {
             encoder.set_inband_fec(true)?;
-            encoder.set_packet_loss_perc(EXPECTED_LOSS)?;
         }
         Ok(encoder)
     }
@@ -111,6 +110,12 @@ impl Voice {
     /// Says when the next packet begins, in frames since 1970. Otherwise it follows the last one.
     pub(crate) fn seek(&mut self, position: u64) {
         self.position = position;
+    }
+
+    /// Puts the piece before into each packet as well (in-band FEC), or no longer. At first it
+    /// does not.
+    pub(crate) fn expect_loss(&mut self, expected: bool) -> Result<(), opus::Error> {
+        self.encoder.set_packet_loss_perc(if expected { EXPECTED_LOSS } else { 0 })
     }
 
     /// Waits until a file is decoded as far ahead as it ever will be.

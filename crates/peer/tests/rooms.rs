@@ -68,6 +68,7 @@ async fn join(link: &Link, index: u32) -> Participant {
         name: Some(name),
         source: Source::tone(hertz(index)),
         listens_only: false,
+        sends_redundancy: true,
         lose: 0,
         record: None,
     };

@@ -22,12 +22,17 @@ pub(crate) struct Options {
     /// How many browsers join at once
     #[arg(long, default_value_t = 8)]
     peers: u32,
+    /// Of losses, those with these words in their row, as in `pages,10 %`
+    #[arg(long)]
+    only: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum What {
     /// Time until eight browsers hear each other, CPU and memory with four; against a bare page
     Join,
+    /// What lost packets leave of the sound, with redundancy and without; needs root for namespaces
+    Loss,
     /// Bytes transferred and time until the page can be used
     Load,
     /// Which way browsers behind every two kinds of NAT find to each other
@@ -50,8 +55,15 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         What::Relay => of_the_server("relay_bench", options),
         What::Engine => of_the_server("engine_bench", options),
         What::Mix => mix(options),
-        What::Join => in_browsers("join", options, true),
-        What::Load => in_browsers("load", options, false),
+        What::Join => {
+            let peers = format!("--peers={}", options.peers);
+            in_browsers("join", &[rounds(options), peers], options)
+        }
+        What::Load => in_browsers("load", &[rounds(options)], options),
+        What::Loss => {
+            let only: Vec<_> = options.only.iter().map(|only| format!("--only={only}")).collect();
+            in_homes("loss", &only, options)
+        }
         What::Nat => in_homes("nat", &[], options),
         What::Outage => {
             let seconds = format!("--seconds={}", options.seconds);
@@ -83,13 +95,9 @@ fn mix(options: &Options) -> Result<()> {
     shell::run(cargo.args(options.json.then_some(["--", "--json"]).into_iter().flatten()))
 }
 
-fn in_browsers(script: &str, options: &Options, peers: bool) -> Result<()> {
+fn in_browsers(script: &str, args: &[String], options: &Options) -> Result<()> {
     let mut node = node(script)?;
-    node.arg(rounds(options));
-    if peers {
-        node.arg(format!("--peers={}", options.peers));
-    }
-    node.args(options.json.then_some("--json"));
+    node.args(args).args(options.json.then_some("--json"));
     shell::run(&mut node)
 }
 

@@ -30,15 +30,25 @@ pub(crate) fn build() -> Result<PathBuf> {
 /// Builds the server around whatever is in `dist/web`.
 pub(crate) fn binary(release: bool) -> Result<PathBuf> {
     host::ensure_build()?;
-    shell::step("server", || {
+    package("server", SERVER, release)
+}
+
+/// Builds the link emulator alone.
+pub(crate) fn netlab() -> Result<PathBuf> {
+    package("link emulator", NETLAB, false)
+}
+
+/// Builds a package, and returns its program, which has the same name.
+fn package(what: &str, name: &str, release: bool) -> Result<PathBuf> {
+    shell::step(what, || {
         let mut cargo = shell::cargo();
-        cargo.args(["build", "--locked", "--package", SERVER]);
+        cargo.args(["build", "--locked", "--package", name]);
         if release {
             cargo.arg("--release");
         }
         shell::run(&mut cargo)
     })?;
-    Ok(program(release, SERVER))
+    Ok(program(release, name))
 }
 
 const SERVER: &str = "openstudio";

@@ -173,6 +173,7 @@ impl Report<'_> {
                     "received": other.packets.received,
                     "lost": other.packets.lost,
                     "concealed": other.packets.concealed,
+                    "recovered": other.packets.recovered,
                 })
             })
             .collect();

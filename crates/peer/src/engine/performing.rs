@@ -86,11 +86,27 @@ impl Engine {
                     connection.restart_ice();
                 }
             }
+            Command::SetRedundancy { pc, on } => self.set_redundant(pc, on),
             Command::SampleStats { op, pc, detailed } => {
                 self.with(op, pc, |connection| connection.sample_stats(op, detailed));
             }
             // The session sends those itself.
             Command::SendSignal { .. } => {}
+        }
+    }
+
+    /// All connections get the same packets, so one that loses some decides for the encoder.
+    fn set_redundant(&mut self, pc: PcId, on: bool) {
+        if let Some(connection) = self.connections.get_mut(&pc).filter(|_| self.sends_redundancy) {
+            connection.set_redundant(on);
+        }
+        self.expect_loss();
+    }
+
+    fn expect_loss(&mut self) {
+        let expected = self.connections.values().any(Connection::is_redundant);
+        if let Err(error) = self.voice.expect_loss(expected) {
+            tracing::warn!(%error, "the encoder takes no loss into account");
         }
     }
 
@@ -100,6 +116,7 @@ impl Engine {
             connection.close(&self.network);
         }
         self.routes.retain(|_, routed| *routed != pc);
+        self.expect_loss();
     }
 
     /// Calls `act` with a connection; without one the operation has failed.
