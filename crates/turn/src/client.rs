@@ -100,6 +100,8 @@ pub enum ClientOutput {
 struct Peer {
     /// None for those that indications are enough for.
     channel: Option<u16>,
+    /// Whether the server knows the channel. Until then indications go out.
+    bound: bool,
     permitted: bool,
     renew_at: Option<Timestamp>,
 }
@@ -125,6 +127,8 @@ pub struct TurnClient {
     transactions: Transactions,
     ids: Rng,
     peers: BTreeMap<SocketAddr, Peer>,
+    /// A channel is one peer's for as long as the allocation lives: RFC 8656 §12 lets none
+    /// have another peer within minutes.
     channels: BTreeMap<u16, SocketAddr>,
     outputs: VecDeque<ClientOutput>,
 }
@@ -147,28 +151,41 @@ impl TurnClient {
     }
 
     /// Asks that packets may go to and come from a peer. With a channel they have 4 bytes of
-    /// head and not 36.
+    /// head and not 36; a permitted peer may get one later. Both are renewed until
+    /// [`Self::forget`].
     pub fn permit(&mut self, now: Timestamp, peer: SocketAddr, with_channel: bool) {
-        let used = |number: &u16| self.channels.contains_key(number);
-        let free = CHANNELS.into_iter().find(|number| !used(number));
+        let wanting = with_channel && self.peers.get(&peer).is_none_or(|it| it.channel.is_none());
+        let number = if wanting { self.channel_for(peer) } else { None };
         let entry = self.peers.entry(peer).or_default();
-        if with_channel && entry.channel.is_none() {
-            entry.channel = free;
-            if let Some(number) = entry.channel {
-                self.channels.insert(number, peer);
-            }
+        if let Some(number) = number {
+            entry.channel = Some(number);
+            self.channels.insert(number, peer);
         }
         if matches!(self.state, State::Allocated { .. }) {
             self.ask_for(now, peer);
         }
     }
 
+    /// Renews a peer's permission and channel no more. Within minutes the server lets nothing
+    /// of it through.
+    pub fn forget(&mut self, peer: SocketAddr) {
+        self.peers.remove(&peer);
+    }
+
+    /// Asks the server whether it still has the allocation, and renews it. Where it has not,
+    /// [`ClientEvent::Failed`] follows.
+    pub fn check(&mut self, now: Timestamp) {
+        if matches!(self.state, State::Allocated { .. }) {
+            self.request(now, Purpose::Refresh, 0);
+        }
+    }
+
     /// Returns what to transmit so that `bytes` go to a peer; none while it is not permitted.
     pub fn send(&mut self, peer: SocketAddr, bytes: &[u8]) -> Option<Vec<u8>> {
         let entry = self.peers.get(&peer).filter(|entry| entry.permitted)?;
-        match entry.channel {
+        match entry.channel.filter(|_| entry.bound) {
             Some(channel) => stun::channel_data(channel, bytes, self.config.transport.is_stream()),
-            None => Some(stun::indication(SEND, transactions::draw(&mut self.ids), peer, bytes)),
+            None => Some(stun::indication(SEND, stun::draw(&mut self.ids), peer, bytes)),
         }
     }
 
@@ -276,9 +293,10 @@ impl TurnClient {
         match purpose {
             Purpose::Allocate => self.allocated(now, message),
             Purpose::Refresh => self.renew_later(now, message),
-            Purpose::Permit(peer) => {
+            Purpose::Permit(peer) | Purpose::Bind(peer) => {
                 let Some(entry) = self.peers.get_mut(&peer) else { return };
                 entry.renew_at = Some(now + PEER_RENEWAL);
+                entry.bound |= matches!(purpose, Purpose::Bind(_));
                 if !std::mem::replace(&mut entry.permitted, true) {
                     self.event(ClientEvent::Permitted { peer });
                 }
@@ -310,10 +328,18 @@ impl TurnClient {
 
     fn failed(&mut self, purpose: Purpose, error: ClientError) {
         match purpose {
-            Purpose::Permit(peer) => {
-                if let Some(channel) = self.peers.remove(&peer).and_then(|entry| entry.channel) {
+            Purpose::Permit(peer) | Purpose::Bind(peer) => {
+                let Some(entry) = self.peers.get_mut(&peer) else { return };
+                let channel = entry.channel.filter(|_| !entry.bound);
+                if let Some(channel) = channel {
                     self.channels.remove(&channel);
                 }
+                if matches!(purpose, Purpose::Bind(_)) && entry.permitted && !entry.bound {
+                    // Indications do as well.
+                    entry.channel = None;
+                    return;
+                }
+                self.peers.remove(&peer);
                 self.event(ClientEvent::PeerRefused { peer, error });
             }
             Purpose::Allocate | Purpose::Refresh => self.finish(ClientEvent::Failed(error)),
@@ -322,18 +348,27 @@ impl TurnClient {
         }
     }
 
+    /// The channel that is a peer's already, or else a free one.
+    fn channel_for(&self, peer: SocketAddr) -> Option<u16> {
+        let own = self.channels.iter().find(|(_, of)| **of == peer).map(|(number, _)| *number);
+        own.or_else(|| CHANNELS.into_iter().find(|number| !self.channels.contains_key(number)))
+    }
+
     fn ask_for(&mut self, now: Timestamp, peer: SocketAddr) {
         if let Some(entry) = self.peers.get_mut(&peer) {
             entry.renew_at = Some(now + PEER_RENEWAL);
-            self.request(now, Purpose::Permit(peer), 0);
+            // A binding permits as well (RFC 8656 §12).
+            let with_channel = entry.channel.is_some();
+            let purpose = if with_channel { Purpose::Bind } else { Purpose::Permit };
+            self.request(now, purpose(peer), 0);
         }
     }
 
     fn request(&mut self, now: Timestamp, purpose: Purpose, attempt: u8) {
-        let id = transactions::draw(&mut self.ids);
+        let id = stun::draw(&mut self.ids);
         let channel = match purpose {
-            Purpose::Permit(peer) => self.peers.get(&peer).and_then(|entry| entry.channel),
-            Purpose::Allocate | Purpose::Refresh | Purpose::End => None,
+            Purpose::Bind(peer) => self.peers.get(&peer).and_then(|entry| entry.channel),
+            Purpose::Allocate | Purpose::Refresh | Purpose::Permit(_) | Purpose::End => None,
         };
         let family = self.config.family;
         let bytes = transactions::write(id, (purpose, channel), family, &self.authentication);

@@ -1,7 +1,8 @@
 //! STUN (RFC 8489) and TURN (RFC 8656) without input or output.
 //!
 //! [`TurnServer`] relays UDP for clients that reach it by UDP, TCP or TLS; [`TurnClient`] is the
-//! other side. Both are told the time and the randomness, and perform nothing.
+//! other side, and [`BindingClient`] asks which address a server sees. All are told the time and
+//! the randomness, and perform nothing.
 //!
 //! # The server's driver
 //! 1. Wait for a datagram, for a message of a stream (cut with [`length_in_stream`]), for a
@@ -20,6 +21,7 @@
 //! This crate is *not* a place for sockets, names or transports: see `openstudio-server`.
 #![warn(clippy::indexing_slicing, clippy::as_conversions, clippy::arithmetic_side_effects)]
 
+mod binding;
 mod client;
 mod limiter;
 mod nonce;
@@ -29,6 +31,7 @@ mod server;
 mod stream;
 mod stun;
 
+pub use binding::{BindingClient, BindingOutput};
 pub use client::{ClientConfig, ClientError, ClientEvent, ClientOutput, TurnClient};
 pub use limiter::{Limiter, LimiterConfig};
 pub use policy::{PeerPolicy, Prefix, PrefixError};

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use openstudio_units::Rng;
 use stun_types::attribute::{Attribute as _, AttributeStaticType, Fingerprint, MessageIntegrity};
 use stun_types::attribute::{AttributeFromRaw, AttributeType, MessageIntegritySha256};
 use stun_types::message::{
@@ -106,6 +107,12 @@ pub(crate) fn unknown(message: &Message<'_>, known: &[AttributeType]) -> Vec<Att
         .filter(|kind| kind.value() < OPTIONAL && !known.contains(kind))
         .take(16)
         .collect()
+}
+
+/// Draws the id of a transaction.
+pub(crate) fn draw(rng: &mut Rng) -> TransactionId {
+    let high = u128::from(rng.next_u64());
+    TransactionId::from(high.wrapping_shl(64) | u128::from(rng.next_u64()))
 }
 
 /// A message that is being written.

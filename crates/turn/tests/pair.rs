@@ -245,3 +245,55 @@ fn the_first_request_is_answered_at_once() {
     world.relayed(0);
     world.relayed(1);
 }
+
+#[test]
+fn a_permitted_peer_gets_a_channel_later_and_nothing_is_lost_meanwhile() {
+    let mut world = World::new(5, Transport::Udp, 0, 60);
+    world.run_for(1);
+    let addresses = [world.relayed(0), world.relayed(1)];
+    for n in 0..2 {
+        let now = world.now;
+        world.clients[n].1.permit(now, addresses[1 - n], false);
+    }
+    world.run_for(1);
+    let size = |world: &mut World| world.clients[0].1.send(addresses[1], b"x").unwrap().len();
+    let indication = size(&mut world);
+    let now = world.now;
+    world.clients[0].1.permit(now, addresses[1], true);
+    assert_eq!(size(&mut world), indication, "the server does not know the channel yet");
+    world.run_for(1);
+    assert_eq!(size(&mut world), 5);
+    world.says(0, 1, "by channel");
+}
+
+#[test]
+fn a_peer_that_is_forgotten_is_renewed_no_more_and_gets_the_same_channel_again() {
+    let mut world = World::new(6, Transport::Udp, 0, 60);
+    world.run_for(1);
+    let peer = world.relayed(1);
+    let mut channels = Vec::new();
+    for _ in 0..2 {
+        let now = world.now;
+        world.clients[0].1.permit(now, peer, true);
+        world.run_for(1);
+        channels.push(world.clients[0].1.send(peer, b"x").unwrap()[..2].to_vec());
+        world.clients[0].1.forget(peer);
+        assert_eq!(world.clients[0].1.send(peer, b"x"), None);
+        world.run_for(900);
+    }
+    assert_eq!(channels[0], channels[1]);
+}
+
+#[test]
+fn a_server_that_has_lost_the_allocation_is_found_out_when_asked() {
+    let mut world = World::new(7, Transport::Udp, 0, 60);
+    world.run_for(1);
+    world.relayed(0);
+    let mut other = World::new(8, Transport::Udp, 0, 60);
+    std::mem::swap(&mut world.server, &mut other.server);
+    let now = world.now;
+    world.clients[0].1.check(now);
+    world.run_for(1);
+    let lost = ClientEvent::Failed(ClientError::Refused(437));
+    assert_eq!(world.events[0].last(), Some(&lost));
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use openstudio_units::{Rng, Timestamp};
+use openstudio_units::Timestamp;
 use stun_types::AddressFamily;
 use stun_types::attribute::{Nonce, Realm, Software, Username};
 use stun_types::message::{IntegrityKey, Message, MessageClass, TransactionId};
@@ -38,6 +38,7 @@ pub(super) enum Purpose {
     Allocate,
     Refresh,
     Permit(SocketAddr),
+    Bind(SocketAddr),
     End,
 }
 
@@ -102,7 +103,7 @@ impl Authentication {
     }
 }
 
-/// Writes a request; with a channel, a permission is a binding.
+/// Writes a request; without its channel, a binding is a permission.
 pub(super) fn write(
     id: TransactionId,
     (purpose, channel): (Purpose, Option<u16>),
@@ -120,19 +121,13 @@ pub(super) fn write(
         }
         Purpose::Refresh => request(REFRESH),
         Purpose::End => request(REFRESH).add(&Lifetime::new(0)),
-        Purpose::Permit(peer) => match channel {
+        Purpose::Permit(peer) | Purpose::Bind(peer) => match channel {
             Some(channel) => request(CHANNEL_BIND).add(&ChannelNumber::new(channel)),
             None => request(CREATE_PERMISSION),
         }
         .add(&XorPeerAddress::new(peer, id)),
     };
     authentication.sign(writer).finish()
-}
-
-/// Draws the id of a transaction.
-pub(super) fn draw(rng: &mut Rng) -> TransactionId {
-    let high = u128::from(rng.next_u64());
-    TransactionId::from(high.wrapping_shl(64) | u128::from(rng.next_u64()))
 }
 
 #[derive(Debug)]
