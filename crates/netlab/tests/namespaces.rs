@@ -102,7 +102,7 @@ fn another_nat_keeps_the_addresses_and_has_no_mappings() {
     let inside = socket(&home, "0.0.0.0:5000");
     let outside = ["11.0.0.1:7001", "11.0.0.2:7001"];
     let [first, other] = outside.map(|address| socket(&lab.public, address));
-    let mut seen = |lab: &mut Netlab| {
+    let seen = |lab: &mut Netlab| {
         let before = lab.counters("a")["nat"]["mappings"].clone();
         assert_eq!(before, 0);
         inside.send_to(b"hello", outside[0]).unwrap();

@@ -260,13 +260,15 @@ impl Socket {
         let doublings = self.failures.min(16);
         let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
         let is_quick = self.failures < config.quick_retries;
-        let cap = match self.state {
+        let was_silent =
+            matches!(self.state, State::Entering { opened: false, due, .. } if now >= due);
+        let cap = if self.cut_off && was_silent {
             // The attempt itself was the wait.
-            State::Entering { opened: false, due, .. } if self.cut_off && now >= due => {
-                config.retry_base
-            }
-            _ if is_quick => config.retry_cap,
-            _ => config.late_retry_cap,
+            config.retry_base
+        } else if is_quick {
+            config.retry_cap
+        } else {
+            config.late_retry_cap
         };
         let limit = config.retry_base.saturating_mul(factor).min(cap);
         let asked = self.spread.max(self.retry_after);
