@@ -202,8 +202,7 @@ mod tests {
 
     #[test]
     fn credentials_are_renewed_for_the_same_user_before_they_run_out() {
-        let own =
-            Own { secret: SharedSecret::new("own"), port: 3478, tls_port: None, host: None };
+        let own = Own { secret: SharedSecret::new("own"), port: 3478, tls_port: None, host: None };
         let names = SharedSecret::new("names");
         let lifetime = Duration::from_secs(300);
         let offer = Offer { own: Some(own), shared: Vec::new(), lifetime, names };
