@@ -15,7 +15,8 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Result;
-use openstudio_e2e::{PATIENCE, Server, TempDir, binary};
+use openstudio_e2e::{PATIENCE, Server, TempDir, binary, free_port};
+use openstudio_turn::answer_binding;
 use serde_json::Value;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::process::Command;
@@ -133,20 +134,76 @@ async fn what_is_wrong_is_a_failure_with_what_to_do() -> Result<()> {
     Ok(())
 }
 
-/// Answers Binding requests, as seen at this port (RFC 8489 §14.2).
+/// Returns what it says of each URL, and of what has none.
+fn of_relays(said: &Said) -> Vec<(&str, &str)> {
+    let checks = said.json["checks"].as_array().unwrap().iter();
+    let of = checks.filter(|finding| finding["check"] == "relay");
+    let parts = of.map(|finding| {
+        let words = finding["words"].as_str().unwrap();
+        (words.split([' ', ';']).next().unwrap(), finding["level"].as_str().unwrap())
+    });
+    parts.collect()
+}
+
+#[tokio::test]
+async fn packets_go_through_the_relay_and_back_in_every_way() -> Result<()> {
+    let data = TempDir::new()?;
+    let (port, tls_port) = (free_port()?, free_port()?);
+    let listen = format!("--turn-listen=127.0.0.1:{port}");
+    let tls_listen = format!("--turn-tls-listen=127.0.0.1:{tls_port}");
+    let flags = ["--turn-server=true", &listen, "--tls=self-signed", &tls_listen];
+    let server = Server::start(data.path(), &flags).await?;
+    let at = format!("--listen=127.0.0.1:{}", server.port());
+    let said = doctor(data.path(), &[&at, &listen, "--tls=self-signed", &tls_listen]).await?;
+    let [udp, tcp, tls] = [
+        format!("turn:127.0.0.1:{port}?transport=udp:"),
+        format!("turn:127.0.0.1:{port}?transport=tcp:"),
+        format!("turns:127.0.0.1:{tls_port}?transport=tcp:"),
+    ];
+    let wanted = [(&udp[..], "ok"), (&tcp[..], "ok"), (&tls[..], "ok")];
+    assert_eq!(of_relays(&said), wanted, "{}", said.words("relay"));
+    assert!(said.words("relay").contains("through it and back"));
+
+    // The settings have another than the one that runs.
+    let other = format!("--turn-listen=127.0.0.2:{port}");
+    let said = doctor(data.path(), &[&at, &other, "--tls=self-signed", &tls_listen]).await?;
+    assert!(said.levels("relay").contains(&"fail"), "{}", said.words("relay"));
+    assert_eq!(said.code, 2);
+
+    server.kill().await?;
+    let said = doctor(data.path(), &[&at, &listen]).await?;
+    assert_eq!(said.levels("relay"), ["ok"]);
+    assert!(said.words("relay").contains("no studio runs"), "{}", said.words("relay"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_relay_that_is_not_there_or_does_not_answer_is_told() -> Result<()> {
+    let data = TempDir::new()?;
+    let taken = UdpSocket::bind("127.0.0.1:0").await?;
+    let silent = UdpSocket::bind("127.0.0.1:0").await?;
+    let config =
+        format!("[[turn-shared]]\nurls = ['turn:{}']\nsecret = 'north'\n", silent.local_addr()?);
+    fs::write(data.path().join("openstudio.toml"), config)?;
+    let listen = format!("--turn-listen={}", taken.local_addr()?);
+    let server = Server::start(data.path(), &["--turn-server=true", &listen]).await?;
+    let at = format!("--listen=127.0.0.1:{}", server.port());
+    let said = doctor(data.path(), &[&at, &listen]).await?;
+    assert_eq!((said.levels("relay"), said.code), (vec!["warn", "fail"], 2));
+    let words = said.words("relay");
+    assert!(words.contains("--turn-listen") && words.contains("does not answer"), "{words}");
+    Ok(())
+}
+
+/// Answers Binding requests, as if they came from this port.
 async fn stun_server(shown_port: u16) -> Result<String> {
-    const COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
     let socket = UdpSocket::bind("127.0.0.1:0").await?;
     let url = format!("stun:{}", socket.local_addr()?);
     tokio::spawn(async move {
         let mut request = [0; 1_500];
         while let Ok((length, from)) = socket.recv_from(&mut request).await {
-            assert!(length >= 20 && request[..2] == [0, 1] && request[4..8] == COOKIE);
-            let mut answer = vec![1, 1, 0, 12];
-            answer.extend_from_slice(&request[4..20]);
-            answer.extend_from_slice(&[0, 0x20, 0, 8, 0, 1]);
-            answer.extend_from_slice(&(shown_port ^ 0x2112).to_be_bytes());
-            answer.extend([198, 51, 100, 7].iter().zip(COOKIE).map(|(byte, key)| byte ^ key));
+            let shown = ([198, 51, 100, 7], shown_port).into();
+            let answer = answer_binding(&request[..length], shown).unwrap();
             let _ = socket.send_to(&answer, from).await;
         }
     });

@@ -1,7 +1,8 @@
 //! `openstudio doctor`: is all well with this machine and these settings, and if not, what is
 //! to be done?
 //!
-//! It changes nothing, but for an empty file in the data folder that is removed at once. Each
+//! It changes nothing, but for an empty file in the data folder that is removed at once, and a
+//! room in a studio that runs, which is left at once. Each
 //! check is a module with a function that returns [`Finding`]s; what is checked, and in which
 //! order, is in [`findings`].
 
@@ -11,8 +12,11 @@ mod clock;
 mod disk;
 mod finding;
 mod limits;
+mod relay;
+mod seat;
 mod studio;
 mod stun;
+mod turn;
 
 use std::process::ExitCode;
 
@@ -64,6 +68,7 @@ async fn findings(settings: &Settings) -> Vec<Finding> {
     found.extend(disk::check(settings));
     found.extend(limits::check(&settings.server));
     found.extend(stun::check(&settings.server).await);
+    found.extend(relay::check(&settings.server, studio.as_ref()).await);
     found
 }
 

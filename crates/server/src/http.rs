@@ -2,7 +2,6 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use axum::Router;
 use axum::body::Body;
@@ -21,7 +20,8 @@ use crate::assets::Assets;
 use crate::config::Limits;
 use crate::hub::Hub;
 use crate::limits::{AddressBook, ConnectionLease};
-use crate::relay::host_of;
+use crate::metrics;
+use crate::relay::{RelayGauge, host_of};
 use crate::socket::{self, KeepAlive};
 
 /// How much is read from a socket at once. Each idle socket keeps a buffer of this
@@ -66,6 +66,8 @@ pub(crate) struct App {
     pub(crate) trusted_proxies: Vec<IpAddr>,
     /// Whether pages come over TLS from this server itself.
     pub(crate) is_encrypted: bool,
+    /// The relay in this server, if there is one.
+    pub(crate) relay: Option<RelayGauge>,
 }
 
 /// The address at the other end of the TCP connection.
@@ -239,23 +241,8 @@ async fn health(State(app): State<Arc<App>>) -> Response<Body> {
 }
 
 async fn metrics(State(app): State<Arc<App>>) -> Response<Body> {
-    let (stats, counts, uptime) = app.hub.report();
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let started = now.saturating_sub(uptime).as_secs();
-    let gauge = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-    let lines = [
-        ("gauge", "openstudio_rooms", gauge(stats.rooms)),
-        ("gauge", "openstudio_peers", gauge(stats.peers)),
-        ("gauge", "openstudio_sockets", gauge(stats.connections)),
-        ("gauge", "openstudio_start_time_seconds", started),
-        ("counter", "openstudio_sockets_opened_total", counts.sockets_opened),
-        ("counter", "openstudio_messages_received_total", counts.messages_in),
-        ("counter", "openstudio_messages_sent_total", counts.messages_out),
-        ("counter", "openstudio_messages_refused_total", counts.refused),
-        ("counter", "openstudio_rooms_opened_total", counts.rooms_opened),
-    ];
-    let body = lines.map(|(kind, name, value)| format!("# TYPE {name} {kind}\n{name} {value}\n"));
-    text("text/plain; version=0.0.4", body.concat())
+    let relay = app.relay.as_ref().and_then(RelayGauge::read);
+    text(metrics::CONTENT_TYPE, metrics::text(app.hub.report(), relay))
 }
 
 fn text(kind: &'static str, body: String) -> Response<Body> {

@@ -19,6 +19,7 @@ mod engine;
 mod http;
 mod hub;
 mod limits;
+mod metrics;
 mod outbox;
 mod redirect;
 mod relay;

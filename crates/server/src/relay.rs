@@ -12,12 +12,13 @@ mod udp;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use openstudio_tls::Acceptor;
-use openstudio_turn::{PeerPolicy, Prefix, SharedSecret, TurnConfig};
+use openstudio_turn::{Counts, PeerPolicy, Prefix, SharedSecret, TurnConfig};
 use openstudio_units::Seed;
+use tokio::runtime::{Handle, Runtime};
 use tokio::task::JoinHandle;
 
 pub use offer::SharedTurn;
@@ -25,7 +26,7 @@ pub(crate) use offer::{Line, Offer, Own, host_of};
 
 use driver::Driver;
 use streams::{Door, Places};
-use udp::Sockets;
+use udp::{Port, Sockets};
 
 /// The settings of a relay.
 #[derive(Debug, Clone)]
@@ -91,6 +92,7 @@ pub(crate) struct Relay {
     secret: SharedSecret,
     driver: Arc<Driver>,
     tasks: Vec<JoinHandle<()>>,
+    _packets: Packets,
 }
 
 impl Drop for Relay {
@@ -110,9 +112,10 @@ impl Relay {
         tls: Option<Acceptor>,
         seed: Seed,
     ) -> io::Result<Self> {
-        let listener = udp::listener(config.listen)?;
+        let packets = Packets::start()?;
+        let listener = packets.open(config.listen)?;
         // By TCP on the same port, which is only now known.
-        let address = listener.local_addr()?;
+        let address = listener.local();
         let plain = Door::open(address, None)?;
         let encrypted = config.tls_listen.zip(tls).and_then(|(address, tls)| door(address, &tls));
         let tls_address = encrypted.as_ref().map(|door| door.local);
@@ -126,10 +129,10 @@ impl Relay {
         turn.allocations = config.ports.len();
         turn.zero_unix_seconds = crate::serve::unix_millis().div_euclid(1000);
         let sockets = Sockets::new((relayed.v4, relayed.v6), config, seed);
-        let driver = Arc::new(Driver::new(turn, seed, sockets, listener));
+        let driver = Arc::new(Driver::new(turn, seed, sockets, (listener, packets.handle.clone())));
         let mut tasks = vec![
-            tokio::spawn(udp::receive(Arc::clone(&driver), address)),
-            tokio::spawn({
+            packets.handle.spawn(udp::receive(Arc::clone(&driver))),
+            packets.handle.spawn({
                 let driver = Arc::clone(&driver);
                 async move { driver.run_timers().await }
             }),
@@ -139,7 +142,7 @@ impl Relay {
             let (driver, places) = (Arc::clone(&driver), Arc::clone(&places));
             tasks.push(tokio::spawn(streams::accept(driver, door, places)));
         }
-        Ok(Self { address, tls_address, secret, driver, tasks })
+        Ok(Self { address, tls_address, secret, driver, tasks, _packets: packets })
     }
 
     /// Returns the address that it listens on, with its real port.
@@ -152,8 +155,55 @@ impl Relay {
         self.tls_address
     }
 
+    /// Returns the way to ask what it did.
+    pub(crate) fn gauge(&self) -> RelayGauge {
+        RelayGauge(Arc::downgrade(&self.driver))
+    }
+
     pub(crate) fn secret(&self) -> SharedSecret {
         self.secret.clone()
+    }
+}
+
+/// A thread of its own for datagrams, so that none of them waits for a page or a handshake, and
+/// none is handed from one thread to another.
+#[derive(Debug)]
+struct Packets {
+    handle: Handle,
+    runtime: Option<Runtime>,
+}
+
+impl Packets {
+    fn start() -> io::Result<Self> {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let runtime = builder.worker_threads(1).thread_name("relay").enable_all().build()?;
+        Ok(Self { handle: runtime.handle().clone(), runtime: Some(runtime) })
+    }
+
+    /// Opens the socket that clients send to.
+    fn open(&self, address: SocketAddr) -> io::Result<Port> {
+        let _entered = self.handle.enter();
+        Port::listen(address)
+    }
+}
+
+impl Drop for Packets {
+    fn drop(&mut self) {
+        // This may be a task, which must not wait.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Says what a relay does and did, for as long as it is there.
+#[derive(Debug, Clone)]
+pub(crate) struct RelayGauge(Weak<Driver>);
+
+impl RelayGauge {
+    /// Returns how many allocations there are by UDP, TCP and TLS, and what happened so far.
+    pub(crate) fn read(&self) -> Option<([usize; 3], Counts)> {
+        self.0.upgrade().map(|driver| driver.report())
     }
 }
 

@@ -179,6 +179,7 @@ impl Server {
             allowed_origins: config.allowed_origins,
             trusted_proxies: config.trusted_proxies,
             is_encrypted: tls.is_some(),
+            relay: relay.as_ref().map(Relay::gauge),
         };
         let connections = usize::try_from(config.limits.connections).unwrap_or(usize::MAX);
         Ok(Self {

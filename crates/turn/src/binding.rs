@@ -1,185 +1,119 @@
-//! [`BindingClient`]: which address a STUN server sees a socket at (RFC 8489 §12).
+//! STUN's Binding (RFC 8489 §3): as which address does a server see a client?
 
-use std::collections::VecDeque;
+mod client;
+
 use std::net::SocketAddr;
-use std::time::Duration;
 
-use openstudio_units::{Rng, Seed, Timestamp};
+use openstudio_units::{Rng, Seed};
 use stun_types::attribute::XorMappedAddress;
 use stun_types::message::{BINDING, MessageClass, TransactionId};
+use thiserror::Error;
 
 use crate::stun::{self, Writer, attribute};
 
-/// The first repetition comes after this (RFC 8489 §6.2.1), each further one after double.
-const RTO: Duration = Duration::from_millis(500);
+pub use client::{BindingClient, BindingOutput};
 
-/// How often a request is sent: a server that is silent is known after 7.5 s.
-const SENDS: u32 = 4;
+/// The server answers a Binding request with an error, or without an address. Ask another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the STUN server gives no address")]
+pub struct NoAddress;
 
-/// A NAT forgets a mapping that nobody uses (RFC 8445 §11): this often it is used.
-const INTERVAL: Duration = Duration::from_secs(15);
-
-/// What to do, or to know.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum BindingOutput {
-    /// Send this to the server.
-    Transmit(Vec<u8>),
-    /// The server sees another address than before, or sees one for the first time.
-    Mapped(SocketAddr),
-    /// The server does not answer. It is asked again 15 s later.
-    Silent,
-}
-
+/// A Binding request without attributes.
 #[derive(Debug)]
-struct Asked {
-    id: TransactionId,
+pub struct BindingRequest {
+    transaction: TransactionId,
     bytes: Vec<u8>,
-    sends: u32,
 }
 
-/// Asks a STUN server for one socket's address by datagrams, and again every 15 s: that keeps
-/// the mapping of a NAT, and shows when it is another one.
-///
-/// Its driver transmits what [`Self::poll_output`] says, calls [`Self::handle`] with each
-/// datagram of the server, and [`Self::on_timeout`] when [`Self::poll_timeout`] says so.
-#[derive(Debug)]
-pub struct BindingClient {
-    ids: Rng,
-    asked: Option<Asked>,
-    due: Timestamp,
-    mapped: Option<SocketAddr>,
-    outputs: VecDeque<BindingOutput>,
+impl BindingRequest {
+    /// Writes one. `seed` must be new for each, and hard to guess.
+    pub fn new(seed: Seed) -> Self {
+        Self::draw(&mut seed.fork("binding").rng())
+    }
+
+    fn draw(ids: &mut Rng) -> Self {
+        let transaction = stun::draw(ids);
+        let bytes = Writer::new(MessageClass::Request, BINDING, transaction).finish();
+        Self { transaction, bytes }
+    }
+
+    /// Returns what to send, also again where no answer comes (RFC 8489 §6.2.1).
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Returns the client's address as the server sees it; none if `bytes` are no answer to this
+    /// request. Whether they come from the server is for the caller to see.
+    pub fn answer(&self, bytes: &[u8]) -> Option<Result<SocketAddr, NoAddress>> {
+        let message = stun::parse(bytes)?;
+        if message.transaction_id() != self.transaction || message.method() != BINDING {
+            return None;
+        }
+        match message.class() {
+            MessageClass::Success => {
+                let mapped = attribute::<XorMappedAddress>(&message);
+                Some(mapped.map(|mapped| mapped.addr(self.transaction)).ok_or(NoAddress))
+            }
+            MessageClass::Error => Some(Err(NoAddress)),
+            MessageClass::Request | MessageClass::Indication => None,
+        }
+    }
 }
 
-impl BindingClient {
-    /// Makes a client and asks.
-    pub fn new(seed: Seed, now: Timestamp) -> Self {
-        let ids = seed.fork("stun client").rng();
-        let mut client =
-            Self { ids, asked: None, due: now, mapped: None, outputs: VecDeque::new() };
-        client.ask(now);
-        client
-    }
+/// Returns the answer to a Binding request that came from `from`; none if `bytes` are none. For
+/// servers that have nothing but this to do: [`crate::TurnServer`] answers them too, and limits
+/// how many.
+pub fn answer_binding(bytes: &[u8], from: SocketAddr) -> Option<Vec<u8>> {
+    let message = stun::parse(bytes)?;
+    let is_request = message.class() == MessageClass::Request && message.method() == BINDING;
+    is_request.then(|| success(message.transaction_id(), from).finish())
+}
 
-    /// Something came from the server. What is no answer to a request is ignored.
-    pub fn handle(&mut self, now: Timestamp, bytes: &[u8]) {
-        let Some(message) = stun::parse(bytes) else { return };
-        let id = message.transaction_id();
-        let answers = message.class() == MessageClass::Success && message.method() == BINDING;
-        if !answers || self.asked.as_ref().is_none_or(|asked| asked.id != id) {
-            return;
-        }
-        let Some(mapped) = attribute::<XorMappedAddress>(&message) else { return };
-        let mapped = mapped.addr(id);
-        self.asked = None;
-        self.due = now + INTERVAL;
-        if self.mapped.replace(mapped) != Some(mapped) {
-            self.outputs.push_back(BindingOutput::Mapped(mapped));
-        }
-    }
-
-    /// Asks again. Calling early or twice is harmless.
-    pub fn on_timeout(&mut self, now: Timestamp) {
-        if now < self.due {
-            return;
-        }
-        match &mut self.asked {
-            None => self.ask(now),
-            Some(asked) if asked.sends < SENDS => {
-                let wait = RTO.saturating_mul(1_u32.wrapping_shl(asked.sends));
-                asked.sends = asked.sends.saturating_add(1);
-                self.due = now + wait;
-                self.outputs.push_back(BindingOutput::Transmit(asked.bytes.clone()));
-            }
-            Some(_) => {
-                self.asked = None;
-                self.due = now + INTERVAL;
-                self.outputs.push_back(BindingOutput::Silent);
-            }
-        }
-    }
-
-    /// Returns when to call [`Self::on_timeout`].
-    pub fn poll_timeout(&self) -> Timestamp {
-        self.due
-    }
-
-    /// Returns the next thing to do or to know. None means drained.
-    pub fn poll_output(&mut self) -> Option<BindingOutput> {
-        self.outputs.pop_front()
-    }
-
-    fn ask(&mut self, now: Timestamp) {
-        let id = stun::draw(&mut self.ids);
-        let bytes = Writer::new(MessageClass::Request, BINDING, id).finish();
-        self.due = now + RTO;
-        self.outputs.push_back(BindingOutput::Transmit(bytes.clone()));
-        self.asked = Some(Asked { id, bytes, sends: 1 });
-    }
+/// A success response (RFC 8489 §12).
+pub(crate) fn success(transaction: TransactionId, from: SocketAddr) -> Writer {
+    Writer::new(MessageClass::Success, BINDING, transaction)
+        .add(&XorMappedAddress::new(from, transaction))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const NOW: Timestamp = Timestamp::from_millis(1_000);
-
-    fn client() -> BindingClient {
-        BindingClient::new(Seed::from_number(7), NOW)
-    }
-
-    fn request(client: &mut BindingClient) -> Vec<u8> {
-        match client.poll_output() {
-            Some(BindingOutput::Transmit(bytes)) => bytes,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn answer(request: &[u8], mapped: &str) -> Vec<u8> {
-        let id = stun::parse(request).unwrap().transaction_id();
-        Writer::new(MessageClass::Success, BINDING, id)
-            .add(&XorMappedAddress::new(mapped.parse().unwrap(), id))
-            .finish()
+    fn request(number: u64) -> BindingRequest {
+        BindingRequest::new(Seed::from_number(number))
     }
 
     #[test]
-    fn an_address_is_told_once_and_another_one_again() {
-        let mut client = client();
-        let first = request(&mut client);
-        client.handle(NOW, &answer(&first, "192.0.2.1:5000"));
-        let told = client.poll_output();
-        assert_eq!(told, Some(BindingOutput::Mapped("192.0.2.1:5000".parse().unwrap())));
-        for mapped in ["192.0.2.1:5000", "192.0.2.2:5000"] {
-            client.on_timeout(client.poll_timeout());
-            let bytes = request(&mut client);
-            client.handle(NOW, &answer(&bytes, mapped));
+    fn who_asks_is_told_its_own_address() {
+        for from in ["11.0.1.1:5000", "[2600::1]:5000"] {
+            let from = from.parse().unwrap();
+            let asked = request(1);
+            let answer = answer_binding(asked.bytes(), from).unwrap();
+            assert_eq!(asked.answer(&answer), Some(Ok(from)));
+            assert_eq!(request(2).answer(&answer), None, "it is another's");
         }
-        let told = client.poll_output();
-        assert_eq!(told, Some(BindingOutput::Mapped("192.0.2.2:5000".parse().unwrap())));
-        assert_eq!(client.poll_output(), None);
-        client.handle(NOW, &answer(&first, "192.0.2.3:5000"));
-        assert_eq!(client.poll_output(), None, "an answer to an earlier request");
     }
 
     #[test]
-    fn a_silent_server_is_told_after_seven_and_a_half_seconds_and_asked_again() {
-        let mut client = client();
-        let first = request(&mut client);
-        let mut at = Vec::new();
-        for _ in 1..SENDS {
-            at.push(client.poll_timeout().since(NOW).as_millis());
-            client.on_timeout(client.poll_timeout());
-            assert_eq!(request(&mut client), first);
+    fn nothing_else_is_a_request_or_an_answer() {
+        let from = "11.0.1.1:5000".parse().unwrap();
+        let asked = request(1);
+        let answer = answer_binding(asked.bytes(), from).unwrap();
+        let indication = Writer::new(MessageClass::Indication, BINDING, 7.into()).finish();
+        for bytes in [b"".as_slice(), &[0; 40], &indication, &answer] {
+            assert_eq!(answer_binding(bytes, from), None);
         }
-        assert_eq!(at, [500, 1_500, 3_500]);
-        client.on_timeout(NOW + Duration::from_millis(7_499));
-        assert_eq!(client.poll_output(), None);
-        let silent = client.poll_timeout();
-        assert_eq!(silent.since(NOW), Duration::from_millis(7_500));
-        client.on_timeout(silent);
-        assert_eq!(client.poll_output(), Some(BindingOutput::Silent));
-        assert_eq!(client.poll_timeout().since(silent), INTERVAL);
-        client.on_timeout(client.poll_timeout());
-        assert_ne!(request(&mut client), first);
+        for bytes in [b"".as_slice(), &[0; 40], &indication, asked.bytes()] {
+            assert_eq!(asked.answer(bytes), None);
+        }
+    }
+
+    #[test]
+    fn an_answer_without_an_address_says_none() {
+        let asked = request(1);
+        for class in [MessageClass::Success, MessageClass::Error] {
+            let answer = Writer::new(class, BINDING, asked.transaction).finish();
+            assert_eq!(asked.answer(&answer), Some(Err(NoAddress)));
+        }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! [`TurnServer`] relays UDP for clients that reach it by UDP, TCP or TLS; [`TurnClient`] is the
 //! other side, and [`BindingClient`] asks which address a server sees. All are told the time and
-//! the randomness, and perform nothing.
+//! the randomness, and perform nothing. [`BindingRequest`] and [`answer_binding`] are the two
+//! sides of plain STUN.
 //!
 //! # The server's driver
 //! 1. Wait for a datagram, for a message of a stream (cut with [`length_in_stream`]), for a
@@ -28,15 +29,19 @@ mod nonce;
 mod policy;
 mod secret;
 mod server;
+mod special;
 mod stream;
 mod stun;
 
-pub use binding::{BindingClient, BindingOutput};
+pub use binding::{BindingClient, BindingOutput, BindingRequest, NoAddress, answer_binding};
 pub use client::{ClientConfig, ClientError, ClientEvent, ClientOutput, TurnClient};
 pub use limiter::{Limiter, LimiterConfig};
 pub use policy::{PeerPolicy, Prefix, PrefixError};
 pub use secret::{Credentials, SharedSecret};
-pub use server::{Client, Counts, Family, Output, RelayError, RelayId, TurnConfig, TurnServer};
+pub use server::{
+    Client, Counts, Family, Output, Refused, RelayError, RelayId, TurnConfig, TurnServer,
+};
+pub use special::special_addresses;
 pub use stream::{NotTurn, length_in_stream};
 
 /// How a client and a server reach each other.

@@ -6,10 +6,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use openstudio_server::ServerConfig;
-use stun_types::attribute::XorMappedAddress;
-use stun_types::message::{
-    BINDING, Message, MessageClass, MessageType, MessageWrite as _, MessageWriteVec, TransactionId,
-};
+use openstudio_turn::{BindingRequest, NoAddress};
+use openstudio_units::Seed;
 use tokio::net::{UdpSocket, lookup_host};
 
 use super::finding::Finding;
@@ -113,6 +111,12 @@ impl Trouble {
     }
 }
 
+impl From<NoAddress> for Trouble {
+    fn from(NoAddress: NoAddress) -> Self {
+        Self::Refused
+    }
+}
+
 impl From<io::Error> for Trouble {
     fn from(error: io::Error) -> Self {
         Self::Network(error)
@@ -127,12 +131,13 @@ async fn ask(socket: &UdpSocket, place: &str) -> Result<(SocketAddr, SocketAddr)
     let place = if has_port { place.to_owned() } else { format!("{place}:{DEFAULT_PORT}") };
     let mut addresses = lookup_host(place).await.map_err(|_| Trouble::Name)?;
     let server = addresses.find(SocketAddr::is_ipv4).ok_or(Trouble::Name)?;
-    let transaction = TransactionId::generate();
-    let request = request(transaction);
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(io::Error::other)?;
+    let request = BindingRequest::new(Seed(seed));
     let mut wait = FIRST_WAIT;
     for _ in 0..REQUESTS {
-        socket.send_to(&request, server).await?;
-        match tokio::time::timeout(wait, answer(socket, server, transaction)).await {
+        socket.send_to(request.bytes(), server).await?;
+        match tokio::time::timeout(wait, answer(socket, server, &request)).await {
             Ok(answer) => return Ok((server, answer?)),
             Err(_) => wait *= 2,
         }
@@ -140,17 +145,11 @@ async fn ask(socket: &UdpSocket, place: &str) -> Result<(SocketAddr, SocketAddr)
     Err(Trouble::Silent)
 }
 
-/// A Binding request without attributes (RFC 8489 §3).
-fn request(transaction: TransactionId) -> Vec<u8> {
-    let kind = MessageType::from_class_method(MessageClass::Request, BINDING);
-    Message::builder(kind, transaction, MessageWriteVec::with_capacity(20)).finish()
-}
-
 /// Waits for the answer to a request; whatever else comes is not for us.
 async fn answer(
     socket: &UdpSocket,
     server: SocketAddr,
-    transaction: TransactionId,
+    request: &BindingRequest,
 ) -> Result<SocketAddr, Trouble> {
     let mut bytes = [0; MAX_ANSWER];
     loop {
@@ -160,18 +159,12 @@ async fn answer(
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => continue,
             Err(error) => return Err(error.into()),
         };
-        let Ok(message) = Message::from_bytes(bytes.get(..length).unwrap_or_default()) else {
-            continue;
-        };
-        if from == server && message.transaction_id() == transaction && message.is_response() {
-            return mapped(&message).ok_or(Trouble::Refused);
+        if from == server
+            && let Some(answer) = request.answer(bytes.get(..length).unwrap_or_default())
+        {
+            return Ok(answer?);
         }
     }
-}
-
-fn mapped(message: &Message<'_>) -> Option<SocketAddr> {
-    let mapped = message.attribute::<XorMappedAddress>().ok()?;
-    Some(mapped.addr(message.transaction_id()))
 }
 
 /// Whether the way out depends on where it leads (RFC 4787 §4.1), which two servers can tell.
@@ -195,7 +188,7 @@ mod tests {
     use super::super::finding::Level;
     use super::*;
     use openstudio_server::RelayConfig;
-    use stun_types::message::MessageWriteExt as _;
+    use openstudio_turn::answer_binding;
 
     /// A server that says this address, or the real one, to each request; it loses the first
     /// `lose` of them.
@@ -207,16 +200,12 @@ mod tests {
             let mut seen = 0;
             while let Ok((length, from)) = socket.recv_from(&mut bytes).await {
                 seen += 1;
-                let request = Message::from_bytes(&bytes[..length]).unwrap();
-                assert!(request.has_method(BINDING));
+                let answer = answer_binding(&bytes[..length], says.unwrap_or(from)).unwrap();
                 if seen <= lose {
                     continue;
                 }
-                let mut answer = Message::builder_success(&request, MessageWriteVec::new());
-                let mapped = XorMappedAddress::new(says.unwrap_or(from), request.transaction_id());
-                answer.add_attribute(&mapped).unwrap();
                 let _ = socket.send_to(b"not for you", from).await;
-                let _ = socket.send_to(&answer.finish(), from).await;
+                let _ = socket.send_to(&answer, from).await;
             }
         });
         address

@@ -1,24 +1,26 @@
 //! Between the sockets and the server: one mutex, nothing awaited under it.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use openstudio_turn::{Client, Output, RelayError, RelayId, TurnConfig, TurnServer};
+use openstudio_turn::{
+    Client, Counts, Output, RelayError, RelayId, Transport, TurnConfig, TurnServer,
+};
 use openstudio_units::{Seed, Timestamp};
-use tokio::net::UdpSocket;
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::Sender;
 use tokio::task::JoinHandle;
 
-use super::udp::{self, Sockets};
+use super::udp::{self, Port, Sockets};
 use crate::clock::reached;
 
 /// A relay's socket, and the task that reads it.
 #[derive(Debug)]
 struct Open {
-    socket: Arc<UdpSocket>,
+    port: Arc<Port>,
     task: JoinHandle<()>,
 }
 
@@ -41,7 +43,9 @@ struct State {
 pub(super) struct Driver {
     state: Mutex<State>,
     /// Where clients come by datagrams.
-    pub(super) listener: UdpSocket,
+    pub(super) listener: Port,
+    /// Where the relays' sockets are read.
+    runtime: Handle,
     started: Instant,
     timer_moved: Notify,
 }
@@ -51,7 +55,7 @@ impl Driver {
         config: TurnConfig,
         seed: Seed,
         sockets: Sockets,
-        listener: UdpSocket,
+        (listener, runtime): (Port, Handle),
     ) -> Self {
         let state = State {
             server: TurnServer::new(config, seed),
@@ -61,7 +65,14 @@ impl Driver {
             armed: None,
         };
         let (started, timer_moved) = (Instant::now(), Notify::new());
-        Self { state: Mutex::new(state), listener, started, timer_moved }
+        Self { state: Mutex::new(state), listener, runtime, started, timer_moved }
+    }
+
+    /// Returns how many allocations there are by UDP, TCP and TLS, and what happened so far.
+    pub(super) fn report(&self) -> ([usize; 3], Counts) {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let transports = [Transport::Udp, Transport::Tcp, Transport::Tls];
+        (transports.map(|by| state.server.allocations_by(by)), state.server.counts())
     }
 
     /// Closes the relays, whose readers hold on to this.
@@ -76,9 +87,37 @@ impl Driver {
         self.with(|server, now| server.handle(now, client, bytes));
     }
 
-    /// A packet came from a peer.
-    pub(super) fn relayed(self: &Arc<Self>, id: RelayId, peer: SocketAddr, bytes: &[u8]) {
-        self.with(|server, now| server.relayed(now, id, peer, bytes));
+    /// Takes datagrams from clients, `most` at most. Ends with an error where no more are there.
+    pub(super) fn take_from_clients(
+        self: &Arc<Self>,
+        buffer: &mut [u8],
+        most: usize,
+    ) -> io::Result<()> {
+        let local = self.listener.local();
+        self.with_each(most, |server, now| {
+            let (bytes, address) = self.listener.take(buffer)?;
+            let client = Client { transport: Transport::Udp, address, local };
+            server.handle(now, client, bytes);
+            Ok(())
+        })
+    }
+
+    /// Takes datagrams from the peers of a relay, `most` at most. Ends with an error where no
+    /// more are there. Those that fill the buffer are lost.
+    pub(super) fn take_from_peers(
+        self: &Arc<Self>,
+        (id, port): (RelayId, &Port),
+        buffer: &mut [u8],
+        most: usize,
+    ) -> io::Result<()> {
+        let size = buffer.len();
+        self.with_each(most, |server, now| {
+            let (bytes, peer) = port.take(buffer)?;
+            if bytes.len() < size {
+                server.relayed(now, id, peer, bytes);
+            }
+            Ok(())
+        })
     }
 
     pub(super) fn stream_opened(&self, client: Client, writer: Sender<Vec<u8>>) {
@@ -109,12 +148,31 @@ impl Driver {
     }
 
     /// Runs `change` on the server, then carries out what it led to.
-    fn with(self: &Arc<Self>, change: impl FnOnce(&mut TurnServer, Timestamp)) {
+    fn with(self: &Arc<Self>, mut change: impl FnMut(&mut TurnServer, Timestamp)) {
+        // It never fails.
+        let _ = self.with_each(1, |server, now| {
+            change(server, now);
+            Ok(())
+        });
+    }
+
+    /// Does that `most` times, or until it fails.
+    fn with_each(
+        self: &Arc<Self>,
+        most: usize,
+        mut change: impl FnMut(&mut TurnServer, Timestamp) -> io::Result<()>,
+    ) -> io::Result<()> {
         let now = Timestamp::ZERO + self.started.elapsed();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        change(&mut state.server, now);
-        while let Some(output) = state.server.poll_output() {
-            self.perform(&mut state, now, output);
+        let mut outcome = Ok(());
+        for _ in 0..most {
+            outcome = change(&mut state.server, now);
+            if outcome.is_err() {
+                break;
+            }
+            while let Some(output) = state.server.poll_output() {
+                self.perform(&mut state, now, output);
+            }
         }
         let sooner = match (state.server.poll_timeout(), state.armed) {
             (Some(next), Some(armed)) => next < armed,
@@ -125,6 +183,7 @@ impl Driver {
         if sooner {
             self.timer_moved.notify_one();
         }
+        outcome
     }
 
     fn perform(self: &Arc<Self>, state: &mut State, now: Timestamp, output: Output) {
@@ -134,21 +193,23 @@ impl Driver {
                 if let Some(stream) = state.streams.get(&client) {
                     let _ = stream.try_send(bytes);
                 } else if !client.transport.is_stream() {
-                    udp::send(&self.listener, client.address, &bytes);
+                    self.listener.send(client.address, &bytes);
                 }
             }
             Output::SendFromRelay { id, peer, bytes } => {
                 if let Some(relay) = state.relays.get(&id) {
-                    udp::send(&relay.socket, peer, &bytes);
+                    relay.port.send(peer, &bytes);
                 }
             }
             Output::OpenRelay { id, family } => {
-                let outcome = state.sockets.open(family).map(|(socket, address)| {
-                    let socket = Arc::new(socket);
-                    let reader = udp::receive_at(Arc::clone(self), id, Arc::clone(&socket));
-                    state.relays.insert(id, Open { socket, task: tokio::spawn(reader) });
+                let entered = self.runtime.enter();
+                let outcome = state.sockets.open(family).map(|(port, address)| {
+                    let port = Arc::new(port);
+                    let reader = udp::receive_at(Arc::clone(self), id, Arc::clone(&port));
+                    state.relays.insert(id, Open { port, task: self.runtime.spawn(reader) });
                     address
                 });
+                drop(entered);
                 if outcome.is_none() {
                     tracing::warn!("the relay has no free port; give it more with --turn-ports");
                 }

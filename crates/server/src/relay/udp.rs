@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use openstudio_turn::{Client, Family, RelayId, Transport};
+use openstudio_turn::{Family, RelayId};
 use openstudio_units::{Rng, Seed};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
@@ -23,55 +23,88 @@ const RECEIVE_BUFFER: usize = 4 << 20;
 const LARGEST: usize = 1 << 16;
 const LARGEST_RELAYED: usize = 4 << 10;
 
+/// How many datagrams are taken from a socket before others have their turn.
+const BATCH: usize = 32;
+
 /// How long to wait after a read that failed, so that one that always fails costs nothing.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Opens the socket that clients send to.
-pub(super) fn listener(address: SocketAddr) -> io::Result<UdpSocket> {
-    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-    let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    UdpSocket::from_std(socket.into())
+/// A socket for datagrams.
+#[derive(Debug)]
+pub(super) struct Port {
+    socket: UdpSocket,
+    local: SocketAddr,
+}
+
+impl Port {
+    /// Opens the socket that clients send to.
+    pub(super) fn listen(address: SocketAddr) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        Self::new(socket.into())
+    }
+
+    fn new(socket: std::net::UdpSocket) -> io::Result<Self> {
+        Ok(Self { local: socket.local_addr()?, socket: UdpSocket::from_std(socket)? })
+    }
+
+    /// Returns its address.
+    pub(super) fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Sends, or loses what cannot be sent at once.
+    pub(super) fn send(&self, to: SocketAddr, bytes: &[u8]) {
+        let to = match to {
+            SocketAddr::V4(v4) if self.local.is_ipv6() => {
+                SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port())
+            }
+            SocketAddr::V4(_) | SocketAddr::V6(_) => to,
+        };
+        let _ = self.socket.try_send_to(bytes, to);
+    }
+
+    /// Takes a datagram that is there, and whom it is from.
+    pub(super) fn take<'a>(&self, buffer: &'a mut [u8]) -> io::Result<(&'a [u8], SocketAddr)> {
+        let (length, from) = self.socket.try_recv_from(buffer)?;
+        Ok((buffer.get(..length).unwrap_or_default(), plain(from)))
+    }
 }
 
 /// Receives from clients, for ever.
-pub(super) async fn receive(driver: Arc<Driver>, local: SocketAddr) {
+pub(super) async fn receive(driver: Arc<Driver>) {
     let mut buffer = vec![0; LARGEST];
     loop {
-        match driver.listener.recv_from(&mut buffer).await {
-            Ok((length, address)) => {
-                let client = Client { transport: Transport::Udp, address: plain(address), local };
-                driver.handle(client, buffer.get(..length).unwrap_or_default());
-            }
-            Err(_) => tokio::time::sleep(PAUSE).await,
-        }
+        let taken = match driver.listener.socket.readable().await {
+            Ok(()) => driver.take_from_clients(&mut buffer, BATCH),
+            Err(error) => Err(error),
+        };
+        rest(taken).await;
     }
 }
 
 /// Receives from a relay's peers, until the relay is closed.
-pub(super) async fn receive_at(driver: Arc<Driver>, id: RelayId, socket: Arc<UdpSocket>) {
+pub(super) async fn receive_at(driver: Arc<Driver>, id: RelayId, port: Arc<Port>) {
+    // A datagram that fills the buffer was cut.
     let mut buffer = vec![0; LARGEST_RELAYED];
     loop {
-        match socket.recv_from(&mut buffer).await {
-            // A datagram that fills the buffer was cut.
-            Ok((length, peer)) if length < LARGEST_RELAYED => {
-                driver.relayed(id, plain(peer), buffer.get(..length).unwrap_or_default());
-            }
-            Ok(_) => {}
-            Err(_) => tokio::time::sleep(PAUSE).await,
-        }
+        let taken = match port.socket.readable().await {
+            Ok(()) => driver.take_from_peers((id, &port), &mut buffer, BATCH),
+            Err(error) => Err(error),
+        };
+        rest(taken).await;
     }
 }
 
-/// Sends, or loses what cannot be sent at once.
-pub(super) fn send(socket: &UdpSocket, to: SocketAddr, bytes: &[u8]) {
-    let is_v6 = socket.local_addr().is_ok_and(|local| local.is_ipv6());
-    let to = match to {
-        SocketAddr::V4(v4) if is_v6 => SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port()),
-        SocketAddr::V4(_) | SocketAddr::V6(_) => to,
-    };
-    let _ = socket.try_send_to(bytes, to);
+/// Lets others have their turn after what was taken.
+async fn rest(taken: io::Result<()>) {
+    match taken {
+        Ok(()) => tokio::task::yield_now().await,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+        Err(_) => tokio::time::sleep(PAUSE).await,
+    }
 }
 
 /// An IPv4 address as one, also from a socket of IPv6.
@@ -101,7 +134,7 @@ impl Sockets {
 
     /// Opens a socket on a free port of the range, and returns the address that peers see.
     /// Begins at a random one, so that a port is not reused at once.
-    pub(super) fn open(&mut self, family: Family) -> Option<(UdpSocket, SocketAddr)> {
+    pub(super) fn open(&mut self, family: Family) -> Option<(Port, SocketAddr)> {
         let ip = match family {
             Family::V4 => self.v4?,
             Family::V6 => self.v6?,
@@ -112,8 +145,9 @@ impl Sockets {
         let mut ports = (first..=high).chain(low..first);
         let socket = ports.find_map(|port| std::net::UdpSocket::bind((ip, port)).ok())?;
         socket.set_nonblocking(true).ok()?;
-        let port = socket.local_addr().ok()?.port();
+        let port = Port::new(socket).ok()?;
         let shown = self.public.filter(|public| Family::of(*public) == family).unwrap_or(ip);
-        Some((UdpSocket::from_std(socket).ok()?, SocketAddr::new(shown, port)))
+        let address = SocketAddr::new(shown, port.local.port());
+        Some((port, address))
     }
 }

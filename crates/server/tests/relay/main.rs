@@ -6,6 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod metrics;
 mod support;
 mod tls;
 

@@ -3,13 +3,14 @@
 use openstudio_units::Timestamp;
 use stun_types::attribute::{
     AttributeStaticType as _, AttributeType, ErrorCode, Fingerprint, MessageIntegrity, Nonce,
-    Realm, UnknownAttributes, Username, XorMappedAddress,
+    Realm, UnknownAttributes, Username,
 };
 use stun_types::message::{BINDING, IntegrityKey, Message, MessageClass, Method};
 use stun_types::prelude::AttributeWrite;
 use turn_types::message::{ALLOCATE, CHANNEL_BIND, CREATE_PERMISSION, REFRESH, SEND};
 
 use super::{Client, Output, TurnServer};
+use crate::binding;
 use crate::stun::{self, Writer, attribute};
 
 /// A request whose sender has proved to know a credential.
@@ -49,11 +50,10 @@ impl TurnServer {
         let known = [Fingerprint::TYPE, Username::TYPE, MessageIntegrity::TYPE];
         let unknown = stun::unknown(message, &known);
         let transaction = message.transaction_id();
-        let class = if unknown.is_empty() { MessageClass::Success } else { MessageClass::Error };
-        let writer = Writer::new(class, BINDING, transaction);
         let writer = if unknown.is_empty() {
-            writer.add(&XorMappedAddress::new(client.address, transaction))
+            binding::success(transaction, client.address)
         } else {
+            let writer = Writer::new(MessageClass::Error, BINDING, transaction);
             with_error(writer, 420).add(&UnknownAttributes::new(&unknown))
         };
         let bytes = writer.fingerprint(message.has_attribute(Fingerprint::TYPE)).finish();
@@ -103,6 +103,10 @@ impl TurnServer {
             Stranger::Unknown => 401,
             Stranger::StaleNonce => 438,
         };
+        // Who did not sign at all only wants to be challenged.
+        if code == 400 || (code == 401 && message.has_attribute(MessageIntegrity::TYPE)) {
+            self.counts.refused.count(code);
+        }
         let mut writer = with_error(writer, code);
         if code != 400 {
             writer = self.challenge(now, client, writer);
@@ -146,12 +150,14 @@ impl TurnServer {
     }
 
     pub(super) fn refuse(&mut self, request: &Request<'_>, code: u16) {
+        self.counts.refused.count(code);
         let writer = request.writer(MessageClass::Error);
         self.answer(request, with_error(writer, code));
     }
 
     /// Refuses a request with attributes that must be understood and are not.
     pub(super) fn refuse_unknown(&mut self, request: &Request<'_>, unknown: &[AttributeType]) {
+        self.counts.refused.count(420);
         let writer = with_error(request.writer(MessageClass::Error), 420);
         self.answer(request, writer.add(&UnknownAttributes::new(unknown)));
     }

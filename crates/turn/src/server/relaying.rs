@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 
-use openstudio_units::Timestamp;
+use openstudio_units::{Rng, Timestamp};
 use stun_types::attribute::{AttributeStaticType as _, Fingerprint};
-use stun_types::message::{Message, TransactionId};
+use stun_types::message::Message;
 use turn_types::attribute::{Data, XorPeerAddress};
 use turn_types::message::DATA;
 
@@ -40,17 +40,17 @@ impl TurnServer {
 
     /// A packet came from a peer to a relay. IPv4 addresses must not be written as IPv6.
     pub fn relayed(&mut self, now: Timestamp, id: RelayId, peer: SocketAddr, bytes: &[u8]) {
-        let transaction = self.draw_transaction();
+        let transactions = &mut self.transactions;
         let wrapped = self.allocations.get(&id).and_then(|allocation| {
             let is_open = allocation.expires().is_some_and(|expires| expires > now);
             (is_open && allocation.permits(now, peer.ip())).then_some(())?;
-            let bytes = wrap(now, allocation, (peer, bytes), transaction)?;
+            let bytes = wrap(now, allocation, (peer, bytes), transactions)?;
             Some((allocation.client, bytes))
         });
         match wrapped {
-            Some((client, bytes)) => {
-                self.counts.packets_in = self.counts.packets_in.saturating_add(1);
-                self.outputs.push_back(Output::Reply { client, bytes });
+            Some((client, wrapped)) => {
+                self.counts.came_in(bytes.len());
+                self.outputs.push_back(Output::Reply { client, bytes: wrapped });
             }
             None => self.drop_packet(),
         }
@@ -67,14 +67,14 @@ impl TurnServer {
         if let Some(other) = self.relayed.get(&peer).copied() {
             // From relay to relay nothing has to leave, so the policy has no say; and it works
             // where the public address cannot be reached from inside.
-            self.counts.packets_out = self.counts.packets_out.saturating_add(1);
+            self.counts.went_out(bytes.len());
             return self.relayed(now, other, from, bytes);
         }
         // The permission may be of a time when the peer was a relay of ours.
         if !self.config.policy.allows(peer.ip()) {
             return self.drop_packet();
         }
-        self.counts.packets_out = self.counts.packets_out.saturating_add(1);
+        self.counts.went_out(bytes.len());
         self.outputs.push_back(Output::SendFromRelay { id, peer, bytes: bytes.to_vec() });
     }
 
@@ -83,12 +83,6 @@ impl TurnServer {
         let allocation = self.allocations.get(&id)?;
         allocation.expires().is_some_and(|expires| expires > now).then_some((id, allocation))
     }
-
-    fn draw_transaction(&mut self) -> TransactionId {
-        let high = u128::from(self.transactions.next_u64());
-        let low = u128::from(self.transactions.next_u64());
-        TransactionId::from(high.wrapping_shl(64) | low)
-    }
 }
 
 /// Makes of a peer's packet what its client understands.
@@ -96,7 +90,7 @@ fn wrap(
     now: Timestamp,
     allocation: &Allocation,
     (peer, bytes): (SocketAddr, &[u8]),
-    transaction: TransactionId,
+    transactions: &mut Rng,
 ) -> Option<Vec<u8>> {
     /// What a message can carry beside its address.
     const MOST: usize = 65_000;
@@ -107,6 +101,6 @@ fn wrap(
         Some(channel) => {
             stun::channel_data(channel, bytes, allocation.client.transport.is_stream())
         }
-        None => Some(stun::indication(DATA, transaction, peer, bytes)),
+        None => Some(stun::indication(DATA, stun::draw(transactions), peer, bytes)),
     }
 }

@@ -75,6 +75,7 @@ impl TurnServer {
         if expired {
             let writer = with_error(request.writer(MessageClass::Error), 401);
             let writer = self.challenge(now, request.client, writer);
+            self.counts.refused.count(401);
             self.answer(request, writer);
             return Ok(());
         }

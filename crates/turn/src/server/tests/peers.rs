@@ -7,54 +7,6 @@ use turn_types::message::{CHANNEL_BIND, CREATE_PERMISSION, SEND};
 
 use super::*;
 
-/// A host in every block that is no public IPv4.
-const PRIVATE: [&str; 20] = [
-    "0.1.2.3",
-    "10.1.2.3",
-    "100.64.0.1",
-    "100.127.255.254",
-    "127.0.0.1",
-    "127.255.255.254",
-    "169.254.169.254",
-    "172.16.0.1",
-    "172.31.255.254",
-    "192.0.0.8",
-    "192.0.2.1",
-    "192.88.99.1",
-    "192.168.1.1",
-    "198.18.0.1",
-    "198.19.255.254",
-    "198.51.100.1",
-    "203.0.113.1",
-    "224.0.0.1",
-    "240.0.0.1",
-    "255.255.255.255",
-];
-
-/// Ways to write an IPv4 address as one of IPv6.
-fn spellings(v4: std::net::Ipv4Addr) -> Vec<IpAddr> {
-    let [a, b, c, d] = v4.octets();
-    let (high, low) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
-    let v6 = |segments: [u16; 8]| IpAddr::from(segments);
-    vec![
-        v6([0, 0, 0, 0, 0, 0xffff, high, low]),
-        v6([0, 0, 0, 0, 0, 0, high, low]),
-        v6([0x64, 0xff9b, 0, 0, 0, 0, high, low]),
-        v6([0x64, 0xff9b, 1, 0, 0, 0, high, low]),
-        v6([0x64, 0xff9b, 1, high, u16::from(c), u16::from(d) << 8, 0, 0]),
-        v6([0x2002, high, low, 0, 0, 0, 0, 1]),
-        v6([0x2001, 0, high, low, 0, 0, 0, 0]),
-        v6([0x2001, 0, 0x0808, 0x0808, 0, 0, !high, !low]),
-    ]
-}
-
-fn v6_specials() -> Vec<IpAddr> {
-    ["::", "::1", "100::1", "2001:2::1", "2001:db8::1", "3fff::1", "fc00::1", "fe80::1", "ff02::1"]
-        .iter()
-        .map(|text| text.parse().unwrap())
-        .collect()
-}
-
 fn send(bench: &mut Bench, client: Client, peer: SocketAddr) {
     let id = bench.next_transaction();
     let bytes = Writer::new(MessageClass::Indication, SEND, id)
@@ -84,14 +36,11 @@ fn no_method_and_no_spelling_reaches_what_is_not_public() {
     let (v4, v6) = (udp("5.5.5.5:5"), udp("5.5.5.5:6"));
     assert_eq!(bench.allocate(v4, None), 0);
     assert_eq!(bench.allocate(v6, Some(AddressFamily::IPV6)), 0);
-    let own: std::net::Ipv4Addr = "9.9.9.9".parse().unwrap();
-    let private = PRIVATE.iter().map(|text| text.parse().unwrap()).chain([own]);
+    let own = "9.9.9.9".parse().unwrap();
     let mut tried = 0;
-    let targets = private
-        .flat_map(|ip: std::net::Ipv4Addr| [(v4, vec![ip.into()]), (v6, spellings(ip))])
-        .chain([(v6, v6_specials())]);
-    for (client, addresses) in targets {
+    for (_, addresses) in crate::special_addresses(own) {
         for ip in addresses {
+            let client = if ip.is_ipv4() { v4 } else { v6 };
             let peer = SocketAddr::new(ip, 4_000);
             assert_eq!(permit(&mut bench, client, &[peer]), Some(403), "{peer}");
             let public = if ip.is_ipv4() { addr("8.8.8.8:1") } else { addr("[2600::1]:1") };
