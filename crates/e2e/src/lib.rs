@@ -1,15 +1,18 @@
 //! A real `openstudio` process and real sockets, for tests and benchmarks.
 //!
 //! Nothing here knows the server's types: messages are JSON as `docs/protocol.md` has
-//! them, so that a mistake that the types make together is still seen.
+//! them, so that a mistake that the types make together is still seen. TURN is spoken by
+//! `openstudio-turn`, also with servers that are not ours.
 
 mod client;
 mod http;
 mod process;
+mod turn;
 
 pub use client::{Client, Closed};
 pub use http::{Reply, get, get_over};
 pub use process::{Server, TempDir, binary, free_port};
+pub use turn::{Allocation, TurnServer, coturn_version};
 
 use std::time::Duration;
 

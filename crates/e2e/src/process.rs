@@ -175,15 +175,7 @@ impl Server {
     /// # Errors
     /// It is gone, or this is not Linux.
     pub fn cpu_seconds(&self) -> anyhow::Result<f64> {
-        /// `USER_HZ`, which Linux promises to user programs on all its platforms.
-        const TICKS_PER_SECOND: f64 = 100.0;
-        let pid = self.pid().context("the server is gone")?;
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-        let (_, fields) = stat.rsplit_once(") ").context("no stat")?;
-        // utime and stime are fields 14 and 15 of proc(5); this text begins with field 3.
-        let ticks: f64 =
-            fields.split(' ').skip(11).take(2).filter_map(|n| n.parse::<f64>().ok()).sum();
-        Ok(ticks / TICKS_PER_SECOND)
+        cpu_seconds_of(self.pid().context("the server is gone")?)
     }
 
     /// Returns the address of its WebSocket.
@@ -220,4 +212,15 @@ impl Server {
         let status = timeout(PATIENCE, self.child.wait()).await.context("it does not stop")??;
         Ok(status.code())
     }
+}
+
+/// Returns the processor time that a process has used, seconds.
+pub(crate) fn cpu_seconds_of(pid: u32) -> anyhow::Result<f64> {
+    /// `USER_HZ`, which Linux promises to user programs on all its platforms.
+    const TICKS_PER_SECOND: f64 = 100.0;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let (_, fields) = stat.rsplit_once(") ").context("no stat")?;
+    // utime and stime are fields 14 and 15 of proc(5); this text begins with field 3.
+    let ticks: f64 = fields.split(' ').skip(11).take(2).filter_map(|n| n.parse::<f64>().ok()).sum();
+    Ok(ticks / TICKS_PER_SECOND)
 }

@@ -1,5 +1,5 @@
 //! Benchmarks: which program measures what. The measuring is in `e2e/bench`
-//! (browsers), `crates/e2e` (the signalling relay, the engine) and `crates/mix` (the desk).
+//! (browsers), `crates/e2e` (the signalling relay, the TURN server, the engine) and `crates/mix` (the desk).
 
 use crate::{browsers, host, run, shell};
 use anyhow::Result;
@@ -13,7 +13,7 @@ pub(crate) struct Options {
     /// Print JSON only
     #[arg(long)]
     json: bool,
-    /// How often each page is measured, or a trouble happens
+    /// How often each page or TURN server is measured, or a trouble happens
     #[arg(long, default_value_t = 5)]
     rounds: u32,
     /// How long a line is cut
@@ -25,6 +25,9 @@ pub(crate) struct Options {
     /// Of losses, those with these words in their row, as in `pages,10 %`
     #[arg(long)]
     only: Option<String>,
+    /// For how many minutes the TURN server is at half load
+    #[arg(long, default_value_t = 1)]
+    minutes: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -43,6 +46,10 @@ enum What {
     Address,
     /// Messages a second through the signalling relay
     Relay,
+    /// Packets through the TURN server for a second of processor time, against coturn
+    Turn,
+    /// Addresses that are not public, and whether the TURN server lets anybody reach them; coturn
+    Prefixes,
     /// What the engine costs with eleven voices, and with a thousand listeners
     Engine,
     /// Time that the mixing desk takes for 20 ms of sound, natively
@@ -53,6 +60,8 @@ enum What {
 pub(crate) fn run(options: &Options) -> Result<()> {
     match options.what {
         What::Relay => of_the_server("relay_bench", options),
+        What::Turn => of_the_server("turn_bench", options),
+        What::Prefixes => of_the_server("turn_prefixes", options),
         What::Engine => of_the_server("engine_bench", options),
         What::Mix => mix(options),
         What::Join => {
@@ -85,6 +94,10 @@ fn of_the_server(program: &str, options: &Options) -> Result<()> {
     let folder = shell::target_dir().join("release");
     let mut bench = shell::command(folder.join(program));
     bench.env("OPENSTUDIO_BIN", folder.join("openstudio"));
+    if options.what == What::Turn {
+        bench.args(["--rounds", &options.rounds.to_string()]);
+        bench.args(["--minutes", &options.minutes.to_string()]);
+    }
     shell::run(bench.args(options.json.then_some("--json")))
 }
 
