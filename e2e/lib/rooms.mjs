@@ -55,9 +55,9 @@ export async function assertNoGaps(listeners, others) {
 }
 
 // Starts `count` native callers in the room of `link`, whose tones follow those of `people`;
-// they are in `room.natives`, and stopped at the end.
-export function callNatives(room, link, count) {
-  room.natives = new Natives(link, { count, first: room.people.length });
+// they are in `room.natives`, and stopped at the end. `options` are those of `Natives`.
+export function callNatives(room, link, count, options = {}) {
+  room.natives = new Natives(link, { count, first: room.people.length, ...options });
   return room.natives;
 }
 

@@ -1,9 +1,10 @@
 // The relay inside the studio: pages that may use nothing else hear each other through it.
 
 import assert from 'node:assert/strict';
+import { countAll } from '../lib/hearing.mjs';
 import { Participant } from '../lib/participant.mjs';
 import { onlyRelay, ways } from '../lib/relayed.mjs';
-import { assertNoErrors, gather, hearAll } from '../lib/rooms.mjs';
+import { assertNoErrors, callNatives, gather, hearAll } from '../lib/rooms.mjs';
 import { freePort } from '../lib/server.mjs';
 import { suite } from '../lib/suite.mjs';
 
@@ -26,6 +27,23 @@ suite((scenario) => {
       for (const { page } of people) {
         assert.deepEqual(await ways(page), Array(people.length - 1).fill(['relay', 'relay', transport]));
       }
+      assertNoErrors(people);
+    });
+  }
+
+  // Natives that lose all datagrams reach the relay by TCP.
+  for (const [by, flags] of [['UDP', []], ['TCP', ['--lose', '100']]]) {
+    scenario(`a page and two natives hear each other through the relay alone, natives by ${by}`, async (room) => {
+      const { people, studio, browser } = room;
+      people.push(await Participant.open(browser, 0));
+      await people[0].page.addInitScript(onlyRelay, ['udp']);
+      const link = await people[0].start(studio.url);
+      const { members } = callNatives(room, link, 2, { flags: ['--relay-only', ...flags] });
+      await hearAll(people, { natives: members });
+      assert.deepEqual(await ways(people[0].page), Array(2).fill(['relay', 'relay', 'udp']));
+      const { connections, iceRestarts, rejected } = await countAll(people);
+      assert.deepEqual({ connections, iceRestarts, rejected }, { connections: 2, iceRestarts: 0, rejected: 0 });
+      await room.natives.heardAll(people);
       assertNoErrors(people);
     });
   }

@@ -69,6 +69,7 @@ impl Show {
             source: Source::Silence,
             listens_only: true,
             sends_redundancy: true,
+            relay_only: false,
             lose: 0,
             record: None,
         })

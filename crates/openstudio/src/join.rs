@@ -76,6 +76,10 @@ pub(crate) struct JoinOptions {
     /// Take part only in this role: host, ops or caller. Which one it is, the link decides.
     #[arg(long, value_name = "ROLE")]
     role: Option<Role>,
+    /// Send and take sound through the studio's relay alone, which shows whether it works for
+    /// those who need it.
+    #[arg(long)]
+    relay_only: bool,
     /// Lose so many percent of all packets, each way, as a bad network would.
     #[arg(long, default_value_t = 0, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
     lose: u8,
@@ -211,6 +215,7 @@ async fn member(options: &JoinOptions, link: &Link, number: usize) -> anyhow::Re
         name: Some(DisplayName::new(&name).context("`--name` cannot be shown")?),
         listens_only: false,
         sends_redundancy: !options.no_redundancy,
+        relay_only: options.relay_only,
         record: options.record.clone().filter(|_| number == 0),
         source: source(options, hertz, &cue)?,
         lose: options.lose,

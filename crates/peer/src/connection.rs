@@ -1,23 +1,25 @@
 //! One peer connection on str0m: performs single commands and reports their ends, as
 //! `RTCPeerConnection` does.
 
+mod candidates;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use openstudio_session::mesh::{
-    Completion, DescriptionKind, IceCandidate, Input, OpError, OpId, PcId, PeerConnectionState,
-    StatsSample,
+    Completion, DescriptionKind, Input, OpError, OpId, PcId, PeerConnectionState, StatsSample,
 };
 use openstudio_units::{PeerId, Timestamp};
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::format::Codec;
 use str0m::media::{Direction, Frequency, MediaData, MediaKind, MediaTime, Mid};
 use str0m::net::{Protocol, Receive, Transmit};
-use str0m::{Candidate, Event, IceConnectionState, Output, Rtc, RtcConfig};
+use str0m::{Event, IceConnectionState, Output, Rtc, RtcConfig};
 
 use crate::ear::Ear;
 use crate::network::{Datagram, Network};
+use candidates::Candidates;
 
 /// How long the longest wait for the answer to a connectivity check is. With the four
 /// repetitions below, a dead path is known after about 14 s (RFC 8445 §14.3 leaves it open).
@@ -86,6 +88,7 @@ pub(crate) struct Connection {
     /// Packets that came, if somebody wants them.
     pub(crate) tap: Option<Vec<Tapped>>,
     rtc: Rtc,
+    candidates: Candidates,
     /// The one audio section, once it is agreed on.
     mid: Option<Mid>,
     offers: bool,
@@ -108,9 +111,11 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Makes a peer connection.
+    /// Makes a peer connection. With `relay_only`, packets go through relays alone
+    /// (`iceTransportPolicy: "relay"`).
     pub(crate) fn new(
-        (pc, peer, offers): (PcId, PeerId, bool),
+        (pc, peer): (PcId, PeerId),
+        (offers, relay_only): (bool, bool),
         now: Instant,
         network: &Network,
     ) -> Result<Self, OpError> {
@@ -122,22 +127,18 @@ impl Connection {
             .set_stats_interval(Some(STATS_INTERVAL));
         config.set_max_stun_rto(MAX_STUN_RTO);
         config.set_max_stun_retransmits(STUN_RETRANSMITS);
-        let mut rtc = config.build(now);
-        for address in network.addresses() {
-            let candidate = Candidate::host(address, "udp").map_err(|e| op_error(&e))?;
-            rtc.add_local_candidate(candidate);
-        }
         let mut reports = VecDeque::new();
         if offers {
             reports.push_back(Input::NegotiationNeeded { pc });
         }
-        Ok(Self {
+        let mut connection = Self {
             pc,
             peer,
             ear: Ear::new().map_err(|error| op_error(&error))?,
             due: now,
             tap: None,
-            rtc,
+            rtc: config.build(now),
+            candidates: Candidates::new(relay_only, network.is_gathering()),
             mid: None,
             offers,
             pending: None,
@@ -153,7 +154,9 @@ impl Connection {
             reported_loss: None,
             is_redundant: false,
             reports,
-        })
+        };
+        network.candidates().iter().for_each(|one| connection.add_local_candidate(one));
+        Ok(connection)
     }
 
     /// Returns what has happened.
@@ -176,9 +179,7 @@ impl Connection {
         let is_set = described.is_ok();
         self.complete(op, described);
         if is_set {
-            // All candidates are in the description.
-            let pc = self.pc;
-            self.reports.push_back(Input::LocalCandidateGathered { pc, candidate: None });
+            self.tell_candidates();
         }
     }
 
@@ -194,12 +195,14 @@ impl Connection {
         }
         let (offer, pending) = api.apply().ok_or_else(|| OpError("nothing to offer".into()))?;
         self.pending = Some(Pending { offer: pending, mid });
-        Ok(offer.to_sdp_string())
+        let sdp = offer.to_sdp_string();
+        self.candidates.described(&sdp);
+        Ok(sdp)
     }
 
     /// `setRemoteDescription(…)`.
     pub(crate) fn set_remote_description(&mut self, op: OpId, kind: DescriptionKind, sdp: &str) {
-        let sdp = without_names(sdp);
+        let sdp = candidates::without_names(sdp);
         let applied = match kind {
             DescriptionKind::Offer => self.take_offer(&sdp),
             DescriptionKind::Answer => self.take_answer(&sdp),
@@ -219,7 +222,9 @@ impl Connection {
         self.pending = None;
         let offer = SdpOffer::from_sdp_string(sdp).map_err(|error| op_error(&error))?;
         let answer = self.rtc.sdp_api().accept_offer(offer).map_err(|error| op_error(&error))?;
-        self.answer = Some(answer.to_sdp_string());
+        let sdp = answer.to_sdp_string();
+        self.candidates.described(&sdp);
+        self.answer = Some(sdp);
         Ok(())
     }
 
@@ -241,8 +246,7 @@ impl Connection {
 
     /// Another user name fragment is another ICE generation, on both sides (RFC 8839 §4.4.1).
     fn follow_fragment(&mut self, sdp: &str) {
-        let fragment = sdp.lines().find_map(|line| line.strip_prefix("a=ice-ufrag:"));
-        let fragment = fragment.map(str::to_owned);
+        let fragment = candidates::fragment_of(sdp).map(str::to_owned);
         if self.remote_fragment.is_some() && self.remote_fragment != fragment {
             self.wants_restart = false;
         }
@@ -256,18 +260,6 @@ impl Connection {
             let pc = self.pc;
             self.reports.push_back(Input::RemoteTrackAdded { pc });
         }
-    }
-
-    /// `addIceCandidate(…)` for each.
-    pub(crate) fn add_ice_candidates(&mut self, op: OpId, candidates: &[IceCandidate]) {
-        let mut refused = 0;
-        for candidate in candidates.iter().filter(|candidate| !candidate.candidate.is_empty()) {
-            match Candidate::from_sdp_string(&candidate.candidate) {
-                Ok(candidate) => self.rtc.add_remote_candidate(candidate),
-                Err(_) => refused += 1,
-            }
-        }
-        self.complete(op, Ok(Completion::CandidatesAdded { refused }));
     }
 
     /// `restartIce()`.
@@ -344,7 +336,7 @@ impl Connection {
     }
 
     /// Sends what is to be sent and takes what has happened. Wanted after each change.
-    pub(crate) fn settle(&mut self, network: &Network, clock: impl Fn(Instant) -> Timestamp) {
+    pub(crate) fn settle(&mut self, network: &mut Network, clock: impl Fn(Instant) -> Timestamp) {
         loop {
             match self.rtc.poll_output() {
                 Ok(Output::Timeout(due)) => {
@@ -352,7 +344,7 @@ impl Connection {
                     return;
                 }
                 Ok(Output::Transmit(Transmit { source, destination, contents, .. })) => {
-                    network.send(source, destination, &contents);
+                    network.send(Instant::now(), (source, destination), &contents);
                 }
                 Ok(Output::Event(event)) => self.take(event, &clock),
                 Err(error) => {
@@ -365,12 +357,12 @@ impl Connection {
     }
 
     /// Closes the connection, and lets the other side know (RFC 8446 §6.1).
-    pub(crate) fn close(&mut self, network: &Network) {
+    pub(crate) fn close(&mut self, network: &mut Network) {
         let closing = self.rtc.close();
         self.fail_on(closing);
         while let Ok(output @ (Output::Transmit(_) | Output::Event(_))) = self.rtc.poll_output() {
             if let Output::Transmit(Transmit { source, destination, contents, .. }) = output {
-                network.send(source, destination, &contents);
+                network.send(Instant::now(), (source, destination), &contents);
             }
         }
     }
@@ -461,12 +453,6 @@ fn received(datagram: &Datagram) -> Option<Receive<'_>> {
     Receive::new(Protocol::Udp, *source, *destination, data).ok()
 }
 
-/// Takes candidates out whose address is a name: str0m refuses the whole description for one.
-fn without_names(sdp: &str) -> String {
-    let named = |line: &&str| line.starts_with("a=candidate:") && line.contains(".local ");
-    sdp.lines().filter(|line| !named(line)).flat_map(|line| [line, "\r\n"]).collect()
-}
-
 fn op_error(error: &impl std::fmt::Display) -> OpError {
     OpError(error.to_string())
 }
@@ -474,14 +460,6 @@ fn op_error(error: &impl std::fmt::Display) -> OpError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_are_taken_out_of_a_description_and_nothing_else() {
-        let sdp = "v=0\r\na=candidate:1 1 udp 1 x-y.local 9 typ host\r\na=candidate:2 1 udp 1 192.0.2.1 9 typ host\r\na=mid:0\r\n";
-        let kept = "v=0\r\na=candidate:2 1 udp 1 192.0.2.1 9 typ host\r\na=mid:0\r\n";
-        assert_eq!(without_names(sdp), kept);
-        assert_eq!(without_names(kept), kept);
-    }
 
     #[test]
     fn loss_is_the_share_of_what_was_expected_since_the_last_look() {

@@ -11,7 +11,7 @@ use openstudio_units::{Seed, Timestamp};
 use tokio::sync::{mpsc, watch};
 
 use crate::connection::Connection;
-use crate::network::{Datagram, Network};
+use crate::network::{Arrival, Datagram, Network};
 use crate::participant::{Options, ProgrammeSink, Wish};
 use crate::programme::Programme;
 use crate::recorder::Recorder;
@@ -51,6 +51,9 @@ impl std::fmt::Debug for Sink {
     }
 }
 
+/// Both ends of a datagram's way: this participant's, and the sender's.
+type Route = (SocketAddr, SocketAddr);
+
 /// What the task owns.
 #[derive(Debug)]
 pub(crate) struct Engine {
@@ -63,8 +66,10 @@ pub(crate) struct Engine {
     place: Place,
     socket: Option<Socket>,
     connections: BTreeMap<PcId, Connection>,
-    /// Which connection a sender's packets belong to.
-    routes: BTreeMap<SocketAddr, PcId>,
+    /// Which connection a sender's packets belong to, by the address that they came to: a NAT
+    /// may show two senders as one, but not to the same address.
+    routes: BTreeMap<Route, PcId>,
+    relay_only: bool,
     muted: bool,
     listens_only: bool,
     sends_redundancy: bool,
@@ -106,6 +111,7 @@ impl Engine {
             socket: None,
             connections: BTreeMap::new(),
             routes: BTreeMap::new(),
+            relay_only: options.relay_only,
             muted: false,
             listens_only: options.listens_only,
             sends_redundancy: options.sends_redundancy,
@@ -129,7 +135,7 @@ impl Engine {
         mut self,
         Options { link, name, .. }: Options,
         mut wishes: mpsc::UnboundedReceiver<Wish>,
-        mut datagrams: mpsc::Receiver<Datagram>,
+        mut arrivals: mpsc::Receiver<Arrival>,
         mut reports: mpsc::Receiver<Input>,
     ) {
         self.input(Input::SetMicrophone(!self.listens_only));
@@ -152,10 +158,10 @@ impl Engine {
                         self.input(input);
                     }
                 }
-                Some(datagram) = datagrams.recv() => {
-                    self.receive(&datagram);
-                    for datagram in std::iter::from_fn(|| datagrams.try_recv().ok()).take(BATCH) {
-                        self.receive(&datagram);
+                Some(arrival) = arrivals.recv() => {
+                    self.take(arrival);
+                    for arrival in std::iter::from_fn(|| arrivals.try_recv().ok()).take(BATCH) {
+                        self.take(arrival);
                     }
                 }
                 () = tokio::time::sleep_until(due.into()) => {}
@@ -164,8 +170,9 @@ impl Engine {
         }
         self.show();
         for connection in self.connections.values_mut() {
-            connection.close(&self.network);
+            connection.close(&mut self.network);
         }
+        self.give_back(&mut arrivals).await;
         if let Some(recorder) = self.recorder.take() {
             // The disk may take its time.
             drop(tokio::task::spawn_blocking(move || recorder.finish()).await);
@@ -174,6 +181,19 @@ impl Engine {
             // Late is as good as never: the server notices by itself.
             drop(tokio::time::timeout(FAREWELL, farewell).await);
         }
+    }
+
+    /// Gives relays back, as far as their servers answer in time.
+    async fn give_back(&mut self, arrivals: &mut mpsc::Receiver<Arrival>) {
+        self.network.end(Instant::now());
+        let given_back = async {
+            while self.network.holds() {
+                let Some(arrival) = arrivals.recv().await else { return };
+                self.network.take(Instant::now(), arrival);
+            }
+        };
+        // Late is as good as never: the server gives them up by itself.
+        drop(tokio::time::timeout(FAREWELL, given_back).await);
     }
 
     fn at(&self, instant: Instant) -> Timestamp {
@@ -200,7 +220,7 @@ impl Engine {
         let session = self.session.poll_timeout();
         let session =
             session.map(|deadline| self.begun + Duration::from_micros(deadline.at.as_micros()));
-        connections.chain(session).fold(tick, Instant::min)
+        connections.chain(session).chain(self.network.due()).fold(tick, Instant::min)
     }
 
     fn tick_due(&self) -> Instant {
@@ -213,6 +233,7 @@ impl Engine {
         for connection in self.connections.values_mut().filter(|connection| connection.due <= now) {
             connection.wake(now);
         }
+        self.network.wake(now);
         let at = self.at(now);
         if self.session.poll_timeout().is_some_and(|deadline| deadline.at <= at) {
             self.session.handle_timeout(at);
@@ -249,7 +270,7 @@ impl Engine {
                 let begun = self.begun;
                 for connection in self.connections.values_mut() {
                     connection.send(now, time, &packet);
-                    connection.settle(&self.network, |instant| since(begun, instant));
+                    connection.settle(&mut self.network, |instant| since(begun, instant));
                 }
             }
             Err(error) => tracing::warn!(%error, "a packet could not be encoded"),
@@ -281,23 +302,27 @@ impl Engine {
         }
     }
 
-    fn receive(&mut self, datagram: &Datagram) {
-        if self.network.loses() {
-            return;
-        }
+    fn take(&mut self, arrival: Arrival) {
         let now = Instant::now();
+        if let Some(datagram) = self.network.take(now, arrival) {
+            self.receive(now, &datagram);
+        }
+    }
+
+    fn receive(&mut self, now: Instant, datagram: &Datagram) {
         let Some(pc) = self.route(now, datagram) else {
             tracing::debug!(source = %datagram.source, "a datagram belongs to no connection");
             return;
         };
         // Whoever is in the room can send from many addresses.
-        if self.routes.len() < ROUTES || self.routes.contains_key(&datagram.source) {
-            self.routes.insert(datagram.source, pc);
+        let route = (datagram.destination, datagram.source);
+        if self.routes.len() < ROUTES || self.routes.contains_key(&route) {
+            self.routes.insert(route, pc);
         }
         if let Some(connection) = self.connections.get_mut(&pc) {
             connection.receive(now, datagram);
             let begun = self.begun;
-            connection.settle(&self.network, |instant| since(begun, instant));
+            connection.settle(&mut self.network, |instant| since(begun, instant));
         }
     }
 
@@ -305,7 +330,8 @@ impl Engine {
     /// STUN came from, and may come before ICE has settled on that pair: the first flight of
     /// DTLS would cost a second.
     fn route(&self, now: Instant, datagram: &Datagram) -> Option<PcId> {
-        let known = self.routes.get(&datagram.source).and_then(|pc| self.connections.get(pc));
+        let known = self.routes.get(&(datagram.destination, datagram.source));
+        let known = known.and_then(|pc| self.connections.get(pc));
         let mut candidates = known.into_iter().chain(self.connections.values());
         let accepting = candidates.find(|connection| connection.accepts(now, datagram));
         let found = accepting.or(known.filter(|_| !datagram.is_stun()));

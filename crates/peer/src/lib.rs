@@ -2,8 +2,8 @@
 //!
 //! A [`Participant`] is one task that owns a `Session`, and so the same connection manager as
 //! a page does, and performs its commands on str0m: signalling over a WebSocket, one UDP
-//! socket for each address of the machine, Opus in and out, and an adaptive [`Jitter`] buffer
-//! in front of each decoder. It decides nothing about connections.
+//! socket for each address of the machine, an allocation on a relay, Opus in and out, and an
+//! adaptive [`Jitter`] buffer in front of each decoder. It decides nothing about connections.
 //!
 //! It is *not* the place for rooms (`openstudio-room`), for pairs (`openstudio-mesh`) or for
 //! mixing (`openstudio-mix`).
@@ -12,10 +12,11 @@
 //! [`Participant::start`], follow [`Participant::snapshot`], [`Participant::leave`].
 //!
 //! # Differences from `RTCPeerConnection`
-//! - All candidates are gathered when a connection is made, and go with the description.
+//! - Candidates are gathered once for all connections: they share the sockets, the
+//!   server-reflexive addresses and one allocation. Those that are there go with the description.
 //! - Names of `.local` (mDNS) candidates are not looked up. The other side's checks still
 //!   arrive, and make its address known (a peer-reflexive candidate, RFC 8445 §7.3.1.3).
-//! - There is no TURN client: a connection over a relay uses the relay of the other side.
+//! - Another address of the machine is noticed, and reported as a change of the network.
 
 mod connection;
 mod ear;

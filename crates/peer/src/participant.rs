@@ -36,6 +36,9 @@ pub struct Options {
     /// Whether it sends redundancy to those who miss packets. Without, what redundancy is worth
     /// can be measured.
     pub sends_redundancy: bool,
+    /// Whether its media go through relays alone, as a network would have it that lets nothing
+    /// else through.
+    pub relay_only: bool,
     /// How many of a hundred datagrams it loses on purpose, each way, as a bad network would.
     pub lose: u8,
     /// Where to record what it hears, in a new folder for each session; none does not record.
@@ -117,18 +120,19 @@ impl Participant {
     /// If this machine lacks what it takes. That the studio cannot be reached is no error:
     /// the session goes on trying.
     pub async fn start(options: Options) -> Result<Self, StartError> {
-        let (mut network, datagrams) = Network::open().await.map_err(StartError::Network)?;
         let voice = Voice::new(options.source.clone()).map_err(StartError::Encoder)?;
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(StartError::Random)?;
+        let tls = options.link.is_encrypted.then(|| options.trust.load()).transpose()?;
+        let opened = Network::open(tls.clone(), Seed(seed));
+        let (mut network, arrivals) = opened.map_err(StartError::Network)?;
         let (wishes, receiver) = mpsc::unbounded_channel();
         let (sender, snapshot) = watch::channel(Snapshot::default());
         let (reports, reported) = mpsc::channel(REPORTS);
         network.lose(options.lose, Seed(seed));
-        let tls = options.link.is_encrypted.then(|| options.trust.load()).transpose()?;
         let place = Place { url: options.link.socket_url(), tls };
         let engine = Engine::new((&options, place), Seed(seed), (network, voice), reports, sender);
-        let task = tokio::spawn(engine.run(options, receiver, datagrams, reported));
+        let task = tokio::spawn(engine.run(options, receiver, arrivals, reported));
         Ok(Self { wishes, snapshot, task })
     }
 

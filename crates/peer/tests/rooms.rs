@@ -6,125 +6,15 @@
     reason = "a test may stop at the first thing that is wrong"
 )]
 
-use std::time::Duration;
+mod support;
 
 use openstudio_peer::session::mesh::ConnectionState;
-use openstudio_peer::session::wire::DisplayName;
 use openstudio_peer::session::{EndReason, Input, mesh};
-use openstudio_peer::{Link, Options, Participant, Snapshot, Source, Trust};
-use openstudio_server::{Server, ServerConfig};
-use tokio::sync::{oneshot, watch};
-use tokio::task::JoinHandle;
-
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// What is torn by a busy machine is a little off; tones are 350 Hz apart.
-const NEAREST_HZ: f32 = 100.0;
+use support::{Studio, all_hear_all, join, room, until};
 
 /// Packets of 100 ms: as much as a busy machine may take. Without a path for a moment it would
 /// be seconds.
 const GAP_PACKETS: u64 = 5;
-
-/// A server with a data folder of its own.
-struct Studio {
-    link: Link,
-    stop: Option<oneshot::Sender<()>>,
-    running: JoinHandle<()>,
-    data: std::path::PathBuf,
-}
-
-impl Studio {
-    async fn open(name: &str) -> Self {
-        let data =
-            std::env::temp_dir().join(format!("openstudio-peer-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&data).unwrap();
-        let mut config = ServerConfig::new(data.clone());
-        config.listen.set_port(0);
-        let server = Server::bind(config).await.unwrap();
-        let link = format!("http://{}/", server.local_addr()).parse().unwrap();
-        let (stop, stopped) = oneshot::channel();
-        let running = tokio::spawn(server.run(async {
-            drop(stopped.await);
-        }));
-        Self { link, stop: Some(stop), running, data }
-    }
-
-    async fn close(mut self) {
-        drop(self.stop.take());
-        self.running.await.unwrap();
-        std::fs::remove_dir_all(&self.data).unwrap();
-    }
-}
-
-fn hertz(index: u32) -> u32 {
-    600 + 350 * index
-}
-
-async fn join(link: &Link, index: u32) -> Participant {
-    let name = DisplayName::new(&format!("Native {index}")).unwrap();
-    let options = Options {
-        link: link.clone(),
-        trust: Trust::default(),
-        name: Some(name),
-        source: Source::tone(hertz(index)),
-        listens_only: false,
-        sends_redundancy: true,
-        lose: 0,
-        record: None,
-    };
-    Participant::start(options).await.unwrap()
-}
-
-/// Waits until a participant is as it should be.
-async fn until(
-    participant: &Participant,
-    what: &str,
-    holds: impl Fn(&Snapshot) -> bool,
-) -> Snapshot {
-    let mut snapshot: watch::Receiver<Snapshot> = participant.snapshot();
-    let waited = tokio::time::timeout(PATIENCE, snapshot.wait_for(|now| holds(now))).await;
-    match waited {
-        Ok(reached) => reached.unwrap().clone(),
-        Err(_) => panic!("{what} was not reached: {:#?}", participant.snapshot().borrow()),
-    }
-}
-
-/// Starts a room of `count`.
-async fn room(studio: &Studio, count: u32) -> Vec<Participant> {
-    let host = join(&studio.link, 0).await;
-    let seated = until(&host, "a seat", |now| now.seat.is_some()).await;
-    let link = studio.link.to_room(seated.seat.unwrap().0);
-    let mut all = vec![host];
-    for index in 1..count {
-        all.push(join(&link, index).await);
-    }
-    all
-}
-
-/// Which tones a snapshot hears, in order: of whoever is audible, the latest that was steady. A
-/// busy machine tears tones.
-fn tones(snapshot: &Snapshot) -> Vec<u32> {
-    let mut tones: Vec<u32> = snapshot
-        .others
-        .iter()
-        .filter(|other| other.heard.is_audible())
-        .filter_map(|other| other.tone)
-        .filter_map(|found| {
-            (0..16).map(hertz).find(|tone| (found - *tone as f32).abs() < NEAREST_HZ)
-        })
-        .collect();
-    tones.sort_unstable();
-    tones
-}
-
-async fn all_hear_all(all: &[Participant]) {
-    for (index, participant) in (0..).zip(all) {
-        let others: Vec<u32> =
-            (0..).map(hertz).take(all.len()).filter(|tone| *tone != hertz(index)).collect();
-        until(participant, &format!("Native {index} hears {others:?}"), |now| tones(now) == others)
-            .await;
-    }
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn eight_hear_each_other() {

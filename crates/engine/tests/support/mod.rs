@@ -101,6 +101,7 @@ async fn join(link: &Link, index: u32) -> Participant {
         source: Source::tone(hertz(index)),
         listens_only: false,
         sends_redundancy: true,
+        relay_only: false,
         lose: 0,
         record: None,
     };

@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::{Engine, since};
 use crate::connection::Connection;
+use crate::network::Change;
 use crate::signalling::Socket;
 
 impl Engine {
@@ -36,9 +37,32 @@ impl Engine {
                     Output::Event(event) => self.event(event),
                 }
             }
+            self.follow_network();
             if !self.report() {
                 return farewell;
             }
+        }
+    }
+
+    /// Tells the connections, and the session, which ways to others there are.
+    fn follow_network(&mut self) {
+        let mut moved = false;
+        while let Some(change) = self.network.next_change() {
+            let connections = self.connections.values_mut();
+            match change {
+                Change::Added(candidate) => {
+                    connections.for_each(|one| one.add_local_candidate(&candidate));
+                }
+                Change::Removed(candidate) => {
+                    connections.for_each(|one| one.remove_local_candidate(&candidate));
+                }
+                Change::Complete => connections.for_each(|one| one.set_gathering(false)),
+                Change::Moved => moved = true,
+            }
+        }
+        if moved {
+            let now = self.now();
+            self.session.handle_input(now, Input::Mesh(mesh::Input::NetworkChanged));
         }
     }
 
@@ -51,7 +75,7 @@ impl Engine {
             self.session.handle_input(now, Input::Mesh(input));
         }
         for connection in self.connections.values_mut() {
-            connection.settle(&self.network, |instant| since(begun, instant));
+            connection.settle(&mut self.network, |instant| since(begun, instant));
             while let Some(input) = connection.next_report() {
                 self.session.handle_input(now, Input::Mesh(input));
                 any = true;
@@ -62,8 +86,9 @@ impl Engine {
 
     fn perform(&mut self, command: Command) {
         match command {
-            Command::CreatePeerConnection { op, pc, peer, offers, .. } => {
-                match Connection::new((pc, peer, offers), Instant::now(), &self.network) {
+            Command::CreatePeerConnection { op, pc, peer, offers, relay_only, .. } => {
+                let policy = (offers, relay_only || self.relay_only);
+                match Connection::new((pc, peer), policy, Instant::now(), &self.network) {
                     Ok(mut connection) => {
                         connection.complete(op, Ok(Completion::Done));
                         self.connections.insert(pc, connection);
@@ -113,7 +138,7 @@ impl Engine {
     /// Closes a connection, and lets the other side know.
     fn close(&mut self, pc: PcId) {
         if let Some(mut connection) = self.connections.remove(&pc) {
-            connection.close(&self.network);
+            connection.close(&mut self.network);
         }
         self.routes.retain(|_, routed| *routed != pc);
         self.expect_loss();
@@ -138,8 +163,12 @@ impl Engine {
             Event::Ended(reason) => self.ended = Some(reason),
             Event::Mesh(event) => tracing::debug!(?event),
             Event::Entered { .. } => self.begin_recording(),
+            Event::IceServers(config) => {
+                self.network.set_servers(Instant::now(), config);
+                let gathering = self.network.is_gathering();
+                self.connections.values_mut().for_each(|one| one.set_gathering(gathering));
+            }
             Event::SeatToken(_)
-            | Event::IceServers(_)
             | Event::ParticipantChanged(_)
             | Event::StripChanged { .. }
             | Event::EngineChanged
