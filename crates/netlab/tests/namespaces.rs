@@ -17,11 +17,10 @@ use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
 use std::process::Command;
 use std::thread;
 
+use openstudio_turn::BindingRequest;
+use openstudio_units::Seed;
 use serde_json::json;
 use socket2::{Domain, Protocol, Socket, Type};
-use stun_types::attribute::XorMappedAddress;
-use stun_types::message::{BINDING, Message, MessageWriteVec};
-use stun_types::prelude::*;
 use support::{BINARY, Netlab, PATIENCE, receive, socket, within};
 
 /// An echo request; the kernel leaves its checksum to us.
@@ -234,12 +233,11 @@ fn a_stun_server_says_what_the_nat_made_of_an_address() {
     assert_eq!(lab.order(&json!({ "do": "stun" }))["url"], "stun:11.0.0.1:3478");
     let inside = socket(made["namespace"].as_str().unwrap(), "0.0.0.0:5000");
     let ask = |server: &str| {
-        let request = Message::builder_request(BINDING, MessageWriteVec::new()).finish();
-        inside.send_to(&request, server).unwrap();
+        let request = BindingRequest::new(Seed::from_number(1));
+        inside.send_to(request.bytes(), server).unwrap();
         let mut buffer = [0; 1500];
         let length = inside.recv(&mut buffer).unwrap();
-        let answer = Message::from_bytes(&buffer[..length]).unwrap();
-        answer.attribute::<XorMappedAddress>().unwrap().addr(answer.transaction_id())
+        request.answer(&buffer[..length]).unwrap().unwrap()
     };
     lab.order(&json!({ "do": "stun", "host": 1, "port": 3479 }));
     let seen = ask("11.0.0.1:3478");
