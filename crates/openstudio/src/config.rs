@@ -164,7 +164,8 @@ options! {
     #[arg(long = "turn-allow", env = "OPENSTUDIO_TURN_ALLOW", value_delimiter = ',',
           value_name = "PREFIX")]
     turn_allow: Vec<String>,
-    /// Relayed addresses at once of one participant [default: 12].
+    /// Relayed addresses at once of one participant: one for each other in the room, and some for
+    /// those that are being replaced [default: 12].
     #[arg(long, env = "OPENSTUDIO_TURN_ALLOCATIONS", value_name = "N")]
     turn_allocations: u32,
     /// Seconds for which credentials for relays are good; participants get new ones in time,

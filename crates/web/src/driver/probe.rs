@@ -11,6 +11,7 @@ use crate::driver::event::{Port, Report};
 use crate::driver::externs::ImplicitPeerConnection;
 use crate::driver::listener::Listener;
 use crate::driver::peer_connection::configuration;
+use crate::driver::stats;
 
 /// A probe under way. Dropping it gives its allocations back.
 #[derive(Debug)]
@@ -26,10 +27,15 @@ impl Probe {
         let configuration = configuration(&relays, true);
         let native: ImplicitPeerConnection =
             RtcPeerConnection::new_with_configuration(&configuration)?.unchecked_into();
-        let reports = port.clone();
+        let (reports, asked) = (port.clone(), native.clone());
         let listener =
             Listener::new(&native, "icecandidate", move |event: RtcPeerConnectionIceEvent| {
-                reports.report(report(number, &event));
+                match report(number, &event) {
+                    Report::RelayAnswered { probe, url: None, protocol: None } => {
+                        ask(reports.clone(), probe, &asked);
+                    }
+                    told => reports.report(told),
+                }
             });
         let probe = Self { native, listener: Some(listener) };
         // Without something to carry nothing is gathered.
@@ -48,6 +54,24 @@ impl Drop for Probe {
         self.listener = None;
         self.native.close();
     }
+}
+
+/// Reports what the statistics know, for browsers whose candidates do not say how they came.
+fn ask(port: Port, probe: u32, native: &ImplicitPeerConnection) {
+    let promise = native.get_stats();
+    spawn_local(async move {
+        let read = JsFuture::from(promise).await;
+        let mut protocols = match read {
+            Ok(report) => stats::relay_protocols(&report.unchecked_into()),
+            Err(_) => Vec::new(),
+        };
+        if protocols.is_empty() {
+            protocols.push(None);
+        }
+        for protocol in protocols {
+            port.report(Report::RelayAnswered { probe, url: None, protocol });
+        }
+    });
 }
 
 fn report(probe: u32, event: &RtcPeerConnectionIceEvent) -> Report {

@@ -145,6 +145,16 @@ fn parse(reports: &Array) -> Reading {
     reading
 }
 
+/// Returns by which protocols the relayed candidates in a report came, as far as it says.
+pub(crate) fn relay_protocols(report: &RtcStatsReport) -> Vec<Option<String>> {
+    let entries = report.values().into_iter().flatten();
+    let relayed = entries.filter(|entry| {
+        text(entry, "type").as_deref() == Some("local-candidate")
+            && text(entry, "candidateType").as_deref() == Some("relay")
+    });
+    relayed.map(|entry| text(&entry, "relayProtocol")).collect()
+}
+
 fn field(entry: &JsValue, name: &str) -> Option<JsValue> {
     Reflect::get(entry, &JsValue::from_str(name)).ok()
 }
