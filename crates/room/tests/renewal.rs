@@ -2,9 +2,12 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::unwrap_in_result,
     clippy::panic,
     clippy::wildcard_enum_match_arm,
     clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
     reason = "a test fails by panicking"
 )]
 

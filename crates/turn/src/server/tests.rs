@@ -206,12 +206,13 @@ fn expired_credentials_serve_the_allocation_they_made_and_no_new_one() {
     bench.now = NOW + Duration::from_secs(200);
     let peer = XorPeerAddress::new(addr("8.8.8.8:8"), 0.into());
     let channel = ChannelNumber::new(0x4000);
-    let (permission, binding): ([&dyn AttributeWrite; 1], [&dyn AttributeWrite; 2]) =
-        ([&peer], [&channel, &peer]);
-    for (method, attributes) in
-        [(REFRESH, &[][..]), (CREATE_PERMISSION, &permission), (CHANNEL_BIND, &binding)]
-    {
-        assert_eq!(bench.ask(client, method, attributes), Some(0), "{method}");
+    let asked: [(Method, Vec<&dyn AttributeWrite>); 3] = [
+        (REFRESH, Vec::new()),
+        (CREATE_PERMISSION, vec![&peer]),
+        (CHANNEL_BIND, vec![&channel, &peer]),
+    ];
+    for (method, attributes) in asked {
+        assert_eq!(bench.ask(client, method, &attributes), Some(0), "{method}");
     }
     assert_eq!(bench.allocate(udp("5.5.5.5:6"), None), 401, "expired 100 s ago");
     // Renewed credentials are for new allocations: a running one is its maker's.
