@@ -6,7 +6,7 @@
 
 import { parseArgs } from 'node:util';
 import { Homes } from '../lib/homes.mjs';
-import { KINDS, PAIRS, meet } from '../lib/nats.mjs';
+import { DELAY_MS, KINDS, PAIRS, meet } from '../lib/nats.mjs';
 import { netlabTrouble } from '../lib/netlab.mjs';
 import { median } from '../lib/tones.mjs';
 
@@ -20,7 +20,7 @@ if (options.json) console.log = console.error;
 
 const results = new Map(); // `one other`
 const chosen = PAIRS.filter((pair) => !options.only || pair.some(({ name }) => name === options.only));
-const all = await Homes.open({ a: {}, b: {} });
+const all = await Homes.open({ a: {}, b: {} }, { delayMs: DELAY_MS });
 try {
   for (const pair of chosen) {
     const result = await meet(all, pair);

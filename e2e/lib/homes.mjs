@@ -7,8 +7,8 @@ import { closeAll } from './rooms.mjs';
 import { Studio } from './server.mjs';
 
 export class Homes {
-  // `nats` by the homes' names. Each home gets a browser.
-  static async open(nats, { seed, relay = true } = {}) {
+  // `nats` by the homes' names. Each home gets a browser, and a line with a delay each way.
+  static async open(nats, { seed, relay = true, delayMs = 0 } = {}) {
     const all = new Homes();
     all.people = [];
     all.browsers = [];
@@ -17,6 +17,8 @@ export class Homes {
       const { lab } = all;
       all.homes = [];
       for (const [name, nat] of Object.entries(nats)) all.homes.push(await lab.home(name, nat));
+      const line = { up: { delayMs }, down: { delayMs } };
+      for (const home of all.homes) await lab.link(home, line);
       const host = lab.public.addresses[1];
       const args = relay ? ['--turn-server', 'true', '--turn-public-ip', host] : ['--stun', await lab.stun()];
       all.studio = await Studio.start({ prefix: lab.prefix(), host, args });

@@ -13,6 +13,10 @@ export const KINDS = Object.entries(RULES).flatMap(([m, mapping]) =>
 // All unordered pairs, those of a kind with itself included.
 export const PAIRS = KINDS.flatMap((one, index) => KINDS.slice(index).map((other) => [one, other]));
 
+// Each way, of a home's line. Without any, a relay is found as soon as a direct way, and browsers
+// that have one way do not look for another at once.
+export const DELAY_MS = 10;
+
 const HEARD_MS = 30_000;
 // A pair begins by the relay if that is there first, and goes over to a better one.
 const DIRECT_MS = 8_000;

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Homes } from '../lib/homes.mjs';
-import { KINDS, meet } from '../lib/nats.mjs';
+import { DELAY_MS, KINDS, meet } from '../lib/nats.mjs';
 import { netlabTrouble } from '../lib/netlab.mjs';
 import { until } from '../lib/poll.mjs';
 import { assertNoErrors, hearAll } from '../lib/rooms.mjs';
@@ -70,7 +70,7 @@ test('a home whose public address changes is found at the new one', { skip, time
 
 test('a sample of NATs: a direct way where there can be one, else the relay', { skip, timeout: LIMIT_MS }, async () => {
   const kind = (wanted) => KINDS.find(({ name }) => name === wanted);
-  const all = await Homes.open({ a: {}, b: {} });
+  const all = await Homes.open({ a: {}, b: {} }, { delayMs: DELAY_MS });
   try {
     for (const names of SAMPLE) {
       const { expected, found, heard } = await meet(all, names.map(kind));

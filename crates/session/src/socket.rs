@@ -260,15 +260,13 @@ impl Socket {
         let doublings = self.failures.min(16);
         let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
         let is_quick = self.failures < config.quick_retries;
-        let was_silent =
+        let unanswered =
             matches!(self.state, State::Entering { opened: false, due, .. } if now >= due);
-        let cap = if self.cut_off && was_silent {
+        let cap = match (self.cut_off && unanswered, is_quick) {
             // The attempt itself was the wait.
-            config.retry_base
-        } else if is_quick {
-            config.retry_cap
-        } else {
-            config.late_retry_cap
+            (true, _) => config.retry_base,
+            (false, true) => config.retry_cap,
+            (false, false) => config.late_retry_cap,
         };
         let limit = config.retry_base.saturating_mul(factor).min(cap);
         let asked = self.spread.max(self.retry_after);
