@@ -164,10 +164,11 @@ impl Allocation {
         let client = TurnClient::new(config, Seed::from_number(number), Timestamp::ZERO);
         let relayed = server.address;
         let mut made = Self { client, socket, begun: Instant::now(), relayed };
-        match made.next().await? {
-            ClientEvent::Allocated { relayed, .. } => made.relayed = relayed,
-            other => bail!("no allocation: {other:?}"),
-        }
+        let event = made.next().await?;
+        let ClientEvent::Allocated { relayed, .. } = event else {
+            bail!("no allocation: {event:?}");
+        };
+        made.relayed = relayed;
         Ok(made)
     }
 
@@ -177,11 +178,14 @@ impl Allocation {
     /// The server is gone.
     pub async fn bind(&mut self, peer: SocketAddr) -> anyhow::Result<Option<ClientError>> {
         self.client.permit(self.now(), peer, true);
-        match self.next().await? {
-            ClientEvent::Permitted { .. } => Ok(None),
-            ClientEvent::PeerRefused { error, .. } => Ok(Some(error)),
-            other => bail!("no answer: {other:?}"),
+        let event = self.next().await?;
+        if let ClientEvent::PeerRefused { error, .. } = event {
+            return Ok(Some(error));
         }
+        if !matches!(event, ClientEvent::Permitted { .. }) {
+            bail!("no answer: {event:?}");
+        }
+        Ok(None)
     }
 
     /// Returns what to send to the server so that `bytes` go to a peer.

@@ -62,7 +62,7 @@ async fn doctor(data: &Path, args: &[&str]) -> Result<Said> {
 async fn it_looks_at_everything_and_leaves_nothing_behind() -> Result<()> {
     let data = TempDir::new()?;
     let said = doctor(data.path(), &["--listen=127.0.0.1:0"]).await?;
-    for check in ["address", "certificate", "clock", "data folder", "ports", "stun"] {
+    for check in ["address", "certificate", "clock", "data folder", "ports", "stun", "relay"] {
         assert_eq!(said.levels(check), ["ok"], "{}", said.words(check));
     }
     assert!(fs::read_dir(data.path())?.next().is_none(), "the folder is as it was");

@@ -92,7 +92,8 @@ pub(crate) struct Relay {
     secret: SharedSecret,
     driver: Arc<Driver>,
     tasks: Vec<JoinHandle<()>>,
-    _packets: Packets,
+    #[expect(dead_code, reason = "held, not read")]
+    packets: Packets,
 }
 
 impl Drop for Relay {
@@ -142,7 +143,7 @@ impl Relay {
             let (driver, places) = (Arc::clone(&driver), Arc::clone(&places));
             tasks.push(tokio::spawn(streams::accept(driver, door, places)));
         }
-        Ok(Self { address, tls_address, secret, driver, tasks, _packets: packets })
+        Ok(Self { address, tls_address, secret, driver, tasks, packets })
     }
 
     /// Returns the address that it listens on, with its real port.

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use socket2::SockRef;
 use tokio::net::UdpSocket;
 use tokio::task::{JoinSet, LocalSet};
-use tokio::time::timeout;
+use tokio::time::{MissedTickBehavior, timeout};
 
 /// Bytes of one packet: 20 ms of Opus at 64 kbit/s, encrypted.
 const PAYLOAD: usize = 172;
@@ -306,6 +306,9 @@ impl Speaker {
     ) -> anyhow::Result<(Self, Outcome)> {
         let (begun, mut outcome) = (Instant::now(), Outcome::default());
         let mut tick = tokio::time::interval(TICK);
+        // Who comes late sends no more for it: a volley is not the server's fault.
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut due = 0.0;
         while begun.elapsed() < duration {
             tokio::select! {
                 readable = self.allocation.socket().readable() => {
@@ -313,10 +316,11 @@ impl Speaker {
                     outcome.returned += self.receive();
                 }
                 _ = tick.tick() => {
-                    let due = (begun.elapsed().as_secs_f64() * per_second) as u64;
-                    while outcome.sent < due {
+                    due += TICK.as_secs_f64() * per_second;
+                    while due >= 1.0 {
                         self.allocation.socket().send(&self.message).await?;
                         outcome.sent += 1;
+                        due -= 1.0;
                     }
                     self.allocation.keep().await?;
                 }

@@ -174,6 +174,8 @@ async fn make_all_addresses_local() -> anyhow::Result<()> {
 async fn probe([v4, v6]: &[TurnServer; 2]) -> anyhow::Result<Vec<Group>> {
     let sink = Sink::open()?;
     let mut groups = Vec::new();
+    // Its allocation outlives a client, and another must not come from the same port.
+    let mut clients = Vec::new();
     let mut number = 0;
     for (name, addresses) in special_addresses(OWN_V4) {
         let mut outcomes = Vec::new();
@@ -182,6 +184,7 @@ async fn probe([v4, v6]: &[TurnServer; 2]) -> anyhow::Result<Vec<Group>> {
             let server = if address.is_ipv4() { v4 } else { v6 };
             let mut client = Client::allocate(server, (number, address.is_ipv6())).await?;
             outcomes.push(try_address(&mut client, &sink, address).await?);
+            clients.push(client);
         }
         groups.push((name, outcomes));
     }
@@ -273,34 +276,31 @@ impl Client {
         socket.connect(server.address()).await?;
         let credentials = server.credentials();
         let mut client = Self { socket, credentials, challenge: None, number };
-        let transport = RequestedTransport::new(17);
-        let family = RequestedAddressFamily::new(AddressFamily::IPV6);
-        let attributes: &[&dyn AttributeWrite] =
-            if is_v6 { &[&transport, &family] } else { &[&transport] };
-        match client.ask(ALLOCATE, |_| Attributes::Given(attributes)).await? {
+        let attributes = |_| {
+            let mut list: Attributes = vec![Box::new(RequestedTransport::new(17))];
+            if is_v6 {
+                list.push(Box::new(RequestedAddressFamily::new(AddressFamily::IPV6)));
+            }
+            list
+        };
+        match client.ask(ALLOCATE, attributes).await? {
             0 => Ok(client),
             code => bail!("{}: no allocation: {code}", server.address()),
         }
     }
 
     async fn permit(&mut self, peers: &[SocketAddr]) -> anyhow::Result<u16> {
-        self.ask(CREATE_PERMISSION, |id| {
-            let peers = peers.iter().map(|peer| XorPeerAddress::new(*peer, id));
-            Attributes::Own(
-                peers.map(|peer| -> Box<dyn AttributeWrite> { Box::new(peer) }).collect(),
-            )
-        })
-        .await
+        let peer = |id, peer: &SocketAddr| -> Box<dyn AttributeWrite> {
+            Box::new(XorPeerAddress::new(*peer, id))
+        };
+        self.ask(CREATE_PERMISSION, |id| peers.iter().map(|one| peer(id, one)).collect()).await
     }
 
     async fn bind(&mut self, peer: SocketAddr) -> anyhow::Result<u16> {
-        self.ask(CHANNEL_BIND, |id| {
-            Attributes::Own(vec![
-                Box::new(ChannelNumber::new(CHANNEL)),
-                Box::new(XorPeerAddress::new(peer, id)),
-            ])
-        })
-        .await
+        let attributes = |id| -> Attributes {
+            vec![Box::new(ChannelNumber::new(CHANNEL)), Box::new(XorPeerAddress::new(peer, id))]
+        };
+        self.ask(CHANNEL_BIND, attributes).await
     }
 
     /// Sends a packet to a peer by an indication and by the channel.
@@ -318,20 +318,22 @@ impl Client {
     }
 
     /// Makes a request; returns the code of an error, or 0.
-    async fn ask<'a>(
+    async fn ask(
         &mut self,
         method: Method,
-        attributes: impl Fn(TransactionId) -> Attributes<'a>,
+        attributes: impl Fn(TransactionId) -> Attributes,
     ) -> anyhow::Result<u16> {
+        let mut id = TransactionId::generate();
         for _ in 0..SENDS {
-            let id = TransactionId::generate();
             let request = self.write(method, id, &attributes(id))?;
             self.socket.send(&request).await?;
+            // The same request goes again, so that a late answer counts.
             let Ok(answer) = timeout(PATIENCE, self.answer(id)).await else { continue };
             match answer? {
                 (401 | 438, Some(challenge)) => self.challenge = Some(challenge),
                 (code, _) => return Ok(code),
             }
+            id = TransactionId::generate();
         }
         bail!("{method:?}: no answer")
     }
@@ -340,18 +342,11 @@ impl Client {
         &self,
         method: Method,
         id: TransactionId,
-        attributes: &Attributes<'_>,
+        attributes: &[Box<dyn AttributeWrite>],
     ) -> anyhow::Result<Vec<u8>> {
         let kind = MessageType::from_class_method(MessageClass::Request, method);
         let mut message = Message::builder(kind, id, MessageWriteVec::new());
-        match attributes {
-            Attributes::Given(list) => {
-                list.iter().for_each(|one| message.push_attribute_unchecked(*one));
-            }
-            Attributes::Own(list) => {
-                list.iter().for_each(|one| message.push_attribute_unchecked(one.as_ref()));
-            }
-        }
+        attributes.iter().for_each(|one| message.push_attribute_unchecked(one.as_ref()));
         match &self.challenge {
             Some((realm, nonce, key)) => {
                 message.push_attribute_unchecked(&Username::new(&self.credentials.username)?);
@@ -400,7 +395,4 @@ impl Client {
     }
 }
 
-enum Attributes<'a> {
-    Given(&'a [&'a dyn AttributeWrite]),
-    Own(Vec<Box<dyn AttributeWrite>>),
-}
+type Attributes = Vec<Box<dyn AttributeWrite>>;

@@ -46,14 +46,14 @@ async fn ask(address: SocketAddr, is_encrypted: bool, host: &str) -> anyhow::Res
     tell(&mut socket, &ClientMessage::Register { peer_id }).await?;
     tell(&mut socket, &ClientMessage::CreateRoom).await?;
     let ice = loop {
-        match socket.next().await.context("it closes the connection")?? {
-            Message::Text(text) => match ServerMessage::parse(text.as_str())? {
-                ServerMessage::RoomCreated { seat, .. } => break seat.ice,
-                ServerMessage::Error { message, .. } => bail!("it gives no room: {message}"),
-                _ => {}
-            },
-            Message::Close(_) => bail!("it closes the connection"),
-            _ => {}
+        let message = socket.next().await.context("it closes the connection")??;
+        let Message::Text(text) = message else { continue };
+        let message = ServerMessage::parse(text.as_str())?;
+        if let ServerMessage::Error { message, .. } = message {
+            bail!("it gives no room: {message}");
+        }
+        if let ServerMessage::RoomCreated { seat, .. } = message {
+            break seat.ice;
         }
     };
     tell(&mut socket, &ClientMessage::Leave).await?;
