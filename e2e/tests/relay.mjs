@@ -3,6 +3,8 @@
 import assert from 'node:assert/strict';
 import { countAll } from '../lib/hearing.mjs';
 import { Participant } from '../lib/participant.mjs';
+import { until } from '../lib/poll.mjs';
+import { atTheEnd, end, newest } from '../lib/recordings.mjs';
 import { onlyRelay, ways } from '../lib/relayed.mjs';
 import { assertNoErrors, callNatives, gather, hearAll } from '../lib/rooms.mjs';
 import { freePort } from '../lib/server.mjs';
@@ -47,6 +49,20 @@ suite((scenario) => {
       assertNoErrors(people);
     });
   }
+
+  scenario('the studio records who may use nothing but the relay', async ({ people, studio, browser }) => {
+    const host = await Participant.open(browser, 0);
+    people.push(host);
+    await host.page.addInitScript(onlyRelay, ['udp']);
+    await host.start(studio.url);
+    await host.button('Record').click();
+    await until('the host has a track', async () => (await newest(studio))?.journal.tracks.length === 1);
+    assert.deepEqual(await ways(host.page), [['relay', 'relay', 'udp']]);
+    await end(host, 'Stop recording');
+    const { journal } = await atTheEnd(studio);
+    assert.deepEqual(journal.tracks.map(({ name }) => name), [host.name]);
+    assertNoErrors(people);
+  });
 
   scenario('pages that need no relay do not use it, though there is one', async (room) => {
     await gather(room, { callers: 2 });

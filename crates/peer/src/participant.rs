@@ -119,6 +119,7 @@ impl Participant {
     /// # Errors
     /// If this machine lacks what it takes. That the studio cannot be reached is no error:
     /// the session goes on trying.
+    #[expect(clippy::unused_async, reason = "its tasks need the runtime that polls it")]
     pub async fn start(options: Options) -> Result<Self, StartError> {
         let voice = Voice::new(options.source.clone()).map_err(StartError::Encoder)?;
         let mut seed = [0; 32];

@@ -308,13 +308,13 @@ fn offer(
     seed: Seed,
 ) -> Offer {
     let host = config.and_then(|config| config.host.clone());
+    let own = |relay: &Relay| {
+        let address = relay.address();
+        let tls_port = relay.tls_address().map(|address| address.port());
+        Own { secret: relay.secret(), port: address.port(), tls_port, host, ip: address.ip() }
+    };
     Offer {
-        own: relay.map(|relay| Own {
-            secret: relay.secret(),
-            port: relay.address().port(),
-            tls_port: relay.tls_address().map(|address| address.port()),
-            host,
-        }),
+        own: relay.map(own),
         shared,
         lifetime: config.map_or(RelayConfig::LIFETIME, |config| config.lifetime),
         names: SharedSecret::new(seed.fork("relay names").0.to_vec()),

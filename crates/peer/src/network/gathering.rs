@@ -39,8 +39,12 @@ const STAGGER: Duration = Duration::from_secs(1);
 /// all the same.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// After this it is tried again, where no relay could be had.
-const AGAIN: Duration = Duration::from_secs(30);
+/// After this it is tried again, where there is no way to the servers, or no relay to be had;
+/// each further time after double.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// The longest such pause.
+const AGAIN_AT_MOST: Duration = Duration::from_secs(64);
 
 /// What a name leads to.
 #[derive(Debug)]
@@ -75,6 +79,7 @@ pub(super) struct Gathering {
     untried: Vec<Target>,
     try_at: Option<Timestamp>,
     again_at: Option<Timestamp>,
+    pause: Duration,
     /// When the end of candidates is told; none once it is.
     complete_by: Option<Timestamp>,
     changes: VecDeque<Change>,
@@ -93,6 +98,7 @@ impl Gathering {
             untried: Vec::new(),
             try_at: None,
             again_at: None,
+            pause: AGAIN,
             complete_by: None,
             changes: VecDeque::new(),
         }
@@ -112,6 +118,7 @@ impl Gathering {
         if same && had_relays {
             self.settle(now, sockets);
         } else {
+            self.pause = AGAIN;
             self.begin(now, sockets);
         }
     }
@@ -133,6 +140,7 @@ impl Gathering {
             }
             stays
         });
+        self.pause = AGAIN;
         self.begin(now, sockets);
     }
 

@@ -1,6 +1,7 @@
 //! What participants are told about relays: URLs, and credentials of their own.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use openstudio_room::RoomConfig;
@@ -48,6 +49,27 @@ pub(crate) struct Own {
     /// Where it is reached by TLS, if it is.
     pub(crate) tls_port: Option<u16>,
     pub(crate) host: Option<String>,
+    /// Where it listens.
+    pub(crate) ip: IpAddr,
+}
+
+impl Own {
+    /// Returns how a client that reached the server by `host` reaches the relay. One that came
+    /// by loopback, as the studio's engine does, finds nothing there if the relay listens at
+    /// another address alone.
+    fn host_for(&self, host: Option<&str>) -> Option<String> {
+        if let Some(host) = &self.host {
+            return Some(host.clone());
+        }
+        let host = host?;
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let came_by_loopback = bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        Some(match self.ip {
+            ip if !came_by_loopback || ip.is_unspecified() || ip.is_loopback() => host.to_owned(),
+            IpAddr::V4(ip) => ip.to_string(),
+            IpAddr::V6(ip) => format!("[{ip}]"),
+        })
+    }
 }
 
 /// Gives credentials out with each seat, and renews them.
@@ -87,7 +109,7 @@ impl Offer {
 
     fn add(&self, ice: &mut IceConfig, (user, expiry): (&str, u64), host: Option<&str>) {
         if let Some(own) = &self.own
-            && let Some(host) = own.host.as_deref().or(host)
+            && let Some(host) = own.host_for(host)
         {
             let place = format!("{host}:{}", own.port);
             ice.stun.push(format!("stun:{place}"));
@@ -170,8 +192,9 @@ mod tests {
     fn each_participant_has_credentials_of_its_own() {
         let shared = SharedTurn { urls: vec!["turn:b".to_owned()], secret: "north".to_owned() };
         assert!(!format!("{shared:?}").contains("north"));
-        let own =
-            Own { secret: SharedSecret::new("own"), port: 3478, tls_port: Some(5349), host: None };
+        let ip = "192.0.2.1".parse().unwrap();
+        let secret = SharedSecret::new("own");
+        let own = Own { secret, port: 3478, tls_port: Some(5349), host: None, ip };
         let names = SharedSecret::new("names");
         let lifetime = Duration::from_secs(300);
         let offer = Offer { own: Some(own), shared: vec![shared], lifetime, names };
@@ -195,6 +218,9 @@ mod tests {
         assert_eq!(ice.turn[0].username, format!("7:{user}"));
         let wanted = SharedSecret::new("north").credentials(&user, 7).password;
         assert_eq!((&ice.turn[1].urls[0][..], &ice.turn[1].credential), ("turn:b", &wanted));
+        let mut engine = IceConfig::default();
+        offer.add(&mut engine, (&user, 7), Some("127.0.0.1"));
+        assert_eq!(engine.stun, ["stun:192.0.2.1:3478"], "the relay is not on loopback");
         let mut unknown = IceConfig::default();
         offer.add(&mut unknown, (&user, 7), None);
         assert_eq!((unknown.stun.len(), unknown.turn.len()), (0, 1), "nobody knows the host");
@@ -202,7 +228,9 @@ mod tests {
 
     #[test]
     fn credentials_are_renewed_for_the_same_user_before_they_run_out() {
-        let own = Own { secret: SharedSecret::new("own"), port: 3478, tls_port: None, host: None };
+        let ip = "192.0.2.1".parse().unwrap();
+        let secret = SharedSecret::new("own");
+        let own = Own { secret, port: 3478, tls_port: None, host: None, ip };
         let names = SharedSecret::new("names");
         let lifetime = Duration::from_secs(300);
         let offer = Offer { own: Some(own), shared: Vec::new(), lifetime, names };

@@ -50,9 +50,9 @@ impl Gathering {
                 }
             }
         }
-        let idle = self.relays.is_empty() && self.untried.is_empty() && self.unresolved == 0;
-        if idle && !self.config.turn.is_empty() && self.again_at.is_none() {
-            self.again_at = Some(now + AGAIN);
+        if self.misses_something() && self.again_at.is_none() {
+            self.again_at = Some(now + self.pause);
+            self.pause = self.pause.saturating_mul(2).min(AGAIN_AT_MOST);
         }
         self.complete(now);
         received
@@ -92,6 +92,15 @@ impl Gathering {
         let server = self.config.turn.iter().find(is_at)?;
         let (username, password) = (server.username.clone(), server.credential.clone());
         Some(Credentials { username, password })
+    }
+
+    /// Whether nothing is under way that could bring what is named in the settings.
+    fn misses_something(&self) -> bool {
+        let waits = self.unresolved > 0 || !self.untried.is_empty();
+        let no_relay = self.relays.is_empty() && !self.config.turn.is_empty();
+        let no_stun = self.bindings.is_empty() && !self.config.stun.is_empty();
+        let tries = self.relays.iter().any(|relay| relay.relayed.is_none());
+        !waits && !tries && (no_relay || no_stun)
     }
 
     fn has_relay(&self) -> bool {
@@ -142,6 +151,7 @@ impl Gathering {
             relay.end(now);
             return;
         }
+        self.pause = AGAIN;
         tracing::debug!(%relayed, server = %relay.target.server, "there is a relay");
         let server = (!relay.target.transport.is_stream()).then_some(relay.target.server);
         self.changes.extend(relayed_candidate(relayed, local).map(Change::Added));
