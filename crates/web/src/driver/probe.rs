@@ -30,12 +30,13 @@ impl Probe {
         let (reports, asked) = (port.clone(), native.clone());
         let listener =
             Listener::new(&native, "icecandidate", move |event: RtcPeerConnectionIceEvent| {
-                match report(number, &event) {
-                    Report::RelayAnswered { probe, url: None, protocol: None } => {
-                        ask(reports.clone(), probe, &asked);
-                    }
-                    told => reports.report(told),
+                let Some((url, protocol)) = answer(&event) else {
+                    return reports.report(Report::RelaysGathered { probe: number });
+                };
+                if url.is_none() && protocol.is_none() {
+                    return ask(reports.clone(), number, &asked);
                 }
+                reports.report(Report::RelayAnswered { probe: number, url, protocol });
             });
         let probe = Self { native, listener: Some(listener) };
         // Without something to carry nothing is gathered.
@@ -74,15 +75,12 @@ fn ask(port: Port, probe: u32, native: &ImplicitPeerConnection) {
     });
 }
 
-fn report(probe: u32, event: &RtcPeerConnectionIceEvent) -> Report {
-    let Some(candidate) = event.candidate().filter(|candidate| !candidate.candidate().is_empty())
-    else {
-        return Report::RelaysGathered { probe };
-    };
+/// By which URL and which protocol a candidate came, as far as it says; none at the end of all.
+fn answer(event: &RtcPeerConnectionIceEvent) -> Option<(Option<String>, Option<String>)> {
+    let candidate = event.candidate().filter(|candidate| !candidate.candidate().is_empty())?;
     let text = |object: &Object, key: &str| {
         Reflect::get(object, &key.into()).ok().and_then(|value| value.as_string())
     };
     let url = text(&candidate, "url").or_else(|| text(event, "url"));
-    let protocol = text(&candidate, "relayProtocol");
-    Report::RelayAnswered { probe, url, protocol }
+    Some((url, text(&candidate, "relayProtocol")))
 }
