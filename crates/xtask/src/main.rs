@@ -62,7 +62,7 @@ enum Task {
     },
     /// Run the browser tests only
     E2e(e2e::Options),
-    /// Measure; see docs/performance.md
+    /// Measure; see docs/performance.md and docs/verification.md
     Bench(bench::Options),
     /// Feed the cores with made-up input for a while; needs a nightly compiler
     Fuzz(fuzz::Options),
