@@ -55,6 +55,24 @@ fn news_of_the_network_end_the_wait_for_the_next_attempt() {
 }
 
 #[test]
+fn cut_off_is_who_was_connected_and_is_to_nobody() {
+    let mut solo = Solo::new();
+    assert!(!solo.mesh.is_cut_off(), "alone");
+    for n in [LOW, LOW - 1] {
+        solo.sees(n, info());
+        assert!(!solo.mesh.is_cut_off(), "not yet connected to {n}");
+        solo.negotiate(n);
+        solo.tells(n, PeerConnectionState::Connected);
+    }
+    solo.tells(LOW, PeerConnectionState::Disconnected);
+    assert!(!solo.mesh.is_cut_off(), "one is left");
+    solo.tells(LOW - 1, PeerConnectionState::Disconnected);
+    assert!(solo.mesh.is_cut_off());
+    solo.tells(LOW, PeerConnectionState::Connected);
+    assert!(!solo.mesh.is_cut_off());
+}
+
+#[test]
 fn what_was_closed_on_purpose_stays_closed_whatever_happens() {
     for n in [LOW, HIGH] {
         let mut solo = Solo::connected_to(n);
