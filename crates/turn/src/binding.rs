@@ -5,8 +5,9 @@ mod client;
 use std::net::SocketAddr;
 
 use openstudio_units::{Rng, Seed};
-use stun_types::attribute::XorMappedAddress;
+use stun_types::attribute::{Software, XorMappedAddress};
 use stun_types::message::{BINDING, MessageClass, TransactionId};
+use stun_types::prelude::AttributeWrite;
 use thiserror::Error;
 
 use crate::stun::{self, Writer, attribute};
@@ -18,7 +19,7 @@ pub use client::{BindingClient, BindingOutput};
 #[error("the STUN server gives no address")]
 pub struct NoAddress;
 
-/// A Binding request without attributes.
+/// A Binding request.
 #[derive(Debug)]
 pub struct BindingRequest {
     transaction: TransactionId,
@@ -33,7 +34,10 @@ impl BindingRequest {
 
     fn draw(ids: &mut Rng) -> Self {
         let transaction = stun::draw(ids);
-        let bytes = Writer::new(MessageClass::Request, BINDING, transaction).finish();
+        let software = Software::new(stun::SOFTWARE).ok();
+        let software = software.as_ref().map(|software| -> &dyn AttributeWrite { software });
+        let writer = Writer::new(MessageClass::Request, BINDING, transaction);
+        let bytes = writer.add_some(software).finish();
         Self { transaction, bytes }
     }
 

@@ -15,6 +15,10 @@ use turn_types::attribute::{Data, XorPeerAddress};
 /// Bytes of a message's head.
 pub(crate) const HEAD: usize = 20;
 
+/// Makes the first request of a client long enough that a server which sends strangers no more
+/// than they sent can answer it.
+pub(crate) const SOFTWARE: &str = "OpenStudio TURN client";
+
 /// Attributes below this must be understood (RFC 8489 §14).
 const OPTIONAL: u16 = 0x8000;
 

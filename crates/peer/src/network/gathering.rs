@@ -5,6 +5,8 @@
 //! one while the one before is still silent. The first allocation is kept, until its server
 //! has lost it or the address that it was made from is gone.
 
+#[cfg(test)]
+mod tests;
 mod trying;
 
 use std::collections::{BTreeSet, VecDeque};

@@ -28,10 +28,6 @@ const SENDS: u32 = 7;
 const LAST_WAIT: Duration = Duration::from_millis(16 * 500);
 const STREAM_WAIT: Duration = Duration::from_millis(39_500);
 
-/// Makes the first request long enough that a server which sends strangers no more than they
-/// sent can answer it.
-const SOFTWARE: &str = "OpenStudio TURN client";
-
 /// What a request is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
@@ -88,7 +84,7 @@ impl Authentication {
 
     fn sign(&self, writer: Writer) -> Writer {
         let Some(known) = &self.challenge else {
-            let software = Software::new(SOFTWARE).ok();
+            let software = Software::new(stun::SOFTWARE).ok();
             return writer
                 .add_some(software.as_ref().map(|software| -> &dyn AttributeWrite { software }));
         };
