@@ -45,19 +45,21 @@ async function person(page, home, redundancy) {
   return opened;
 }
 
-// A native in a home, in the room of `link`; `done` gives the share that it made up of
-// somebody else, and `link` the room that it makes where there is none.
+// A native in a home, in the room of `link`. Where there is none, it makes one.
 function native(home, link, index, redundancy) {
-  const flags = ['--settle', `${SETTLE_S}`, '--for', `${SETTLE_S + SECONDS}`];
+  const flags = ['--settle', `${SETTLE_S}`];
   if (!redundancy) flags.push('--no-redundancy');
-  const natives = new Natives(link, { count: 1, first: index, flags, prefix: home.prefix });
-  const done = natives.exited.then(() => {
-    if (!natives.printed) throw new Error(`a native said:\n${natives.log}`);
-    const { received, lost, concealed } = JSON.parse(natives.printed).directions[0];
-    return concealed / (received + lost);
+  return new Natives(link, { count: 1, first: index, flags, prefix: home.prefix });
+}
+
+// Lets natives leave at one moment. Returns the shares that they made up of somebody else.
+async function leave(natives) {
+  const reports = await Promise.all(natives.map((one) => one.stop()));
+  return reports.map((report, i) => {
+    const heard = report?.directions[0];
+    if (!heard) throw new Error(`a native heard nobody; it said:\n${natives[i].log}`);
+    return heard.concealed / (heard.received + heard.lost);
   });
-  const made = () => natives.log.match(/the session is at (\S+)/)?.[1];
-  return { done, link: () => until('a native makes a room', made, { timeout: 15_000 }) };
 }
 
 // Each returns the shares of what was made up, one for each who listens.
@@ -82,12 +84,12 @@ const measures = {
       const host = await person(page, homes[0], redundancy);
       const link = await host.start(studio.url);
       await lose(lab, homes, line);
-      const { done } = native(homes[1], link, 1, redundancy);
+      const other = native(homes[1], link, 1, redundancy);
       await sleep(1000 * SETTLE_S);
       const before = await streams(host);
-      await sleep(1000 * (SECONDS - 2));
+      await sleep(1000 * SECONDS);
       const after = await streams(host);
-      return [between(before, after).concealed, await done];
+      return [between(before, after).concealed, ...(await leave([other]))];
     }, options.seed);
   },
 
@@ -95,8 +97,11 @@ const measures = {
     return betweenHomes(2, async ({ lab, homes, studio }) => {
       await lose(lab, homes, line);
       const host = native(homes[0], studio.url, 0, redundancy);
-      const caller = native(homes[1], await host.link(), 1, redundancy);
-      return Promise.all([host.done, caller.done]);
+      const made = () => host.log.match(/the session is at (\S+)/)?.[1];
+      const link = await until('a native makes a room', made, { timeout: 15_000 });
+      const caller = native(homes[1], link, 1, redundancy);
+      await sleep(1000 * (SETTLE_S + SECONDS));
+      return leave([host, caller]);
     }, options.seed);
   },
 };
