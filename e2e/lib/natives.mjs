@@ -40,13 +40,19 @@ export class Natives {
     return this.printed ? JSON.parse(this.printed) : undefined;
   }
 
-  // Waits until each hears everybody, then lets them leave; each must have heard everybody:
-  // other natives by their frequency, pages by `members`' tones.
-  async heardAll(members) {
+  // Waits until each hears everybody, `members` too. Returns how many directions that are.
+  async hearAll(members) {
     const directions = this.members.length * (this.members.length + members.length - 1);
     const all = `heard ${directions} of ${directions}`;
     await until(() => `the natives say \`${all}\`; they said:\n${this.log}`, () =>
       this.log.trimEnd().split('\n').at(-1).includes(all), { timeout: HEARD_LIMIT_MS });
+    return directions;
+  }
+
+  // Waits until each hears everybody, then lets them leave; each must have heard everybody:
+  // other natives by their frequency, pages by `members`' tones.
+  async heardAll(members) {
+    const directions = await this.hearAll(members);
     const report = await this.stop();
     assert.ok(report, `the natives ended early: ${this.log}`);
     const tones = new Map([...members, ...this.members].map(({ name, tone }) => [name, tone]));

@@ -4,7 +4,7 @@
 import { openPage, workletSource } from './chromium.mjs';
 import { hearing } from './hearing.mjs';
 import { until } from './poll.mjs';
-import { NAMES, longestGap, toneOf } from './tones.mjs';
+import { NAMES, gapsIn, longestGap, toneOf } from './tones.mjs';
 
 const STATES = ['Connected', 'Connecting…', 'Waiting…', 'Reconnecting…', 'Disconnected', 'Failed'];
 
@@ -134,6 +134,13 @@ export class Participant {
     await until(`a recording at ${this.name}'s`, () => this.page.evaluate(() => window.__e2e.mark()), {
       timeout: 15_000,
     });
+  }
+
+  // Gaps in ms of each of `others` since the recording began, and when in it they were.
+  async allGaps(others) {
+    const rows = await this.page.evaluate(() => window.__e2e.recorded());
+    return others.flatMap(({ name, tone }) =>
+      gapsIn(rows, this.recordedTones.indexOf(tone)).map((gap) => ({ at: this.name, of: name, ...gap })));
   }
 
   // Longest gap in ms of each of `others` since the recording began.

@@ -67,6 +67,13 @@ export class Studio {
     await once(this.process, 'exit');
   }
 
+  // Stops it as a service manager would, and starts it again.
+  async restart() {
+    this.process.kill('SIGTERM');
+    await once(this.process, 'exit');
+    await this.boot();
+  }
+
   async stop() {
     if (this.process.exitCode === null && this.process.signalCode === null) {
       this.process.kill('SIGTERM');

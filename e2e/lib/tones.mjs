@@ -42,17 +42,24 @@ export function heardFrom(rows, column, { limit, shortest }) {
 
 const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
 
-// Longest stretch in ms during which a tone (column `column`) was missing.
-export function longestGap(rows, column) {
+// All stretches during which a tone (column `column`) was missing: when, from the first row, and
+// how long, in ms.
+export function gapsIn(rows, column) {
   const levels = rows.map((row) => row[column]);
   const limit = median(levels) - GAP_BELOW_DB;
-  let longest = 0;
+  const gaps = [];
   let current = 0;
-  for (const level of levels) {
-    current = level < limit ? current + 1 : 0;
-    longest = Math.max(longest, current);
+  for (const [index, level] of [...levels, Infinity].entries()) {
+    if (level < limit) current += 1;
+    else if (current > 0) {
+      gaps.push({ atMs: (index - current) * WINDOW_MS, ms: current * WINDOW_MS });
+      current = 0;
+    }
   }
-  return longest * WINDOW_MS;
+  return gaps;
 }
+
+// The longest of them.
+export const longestGap = (rows, column) => Math.max(0, ...gapsIn(rows, column).map(({ ms }) => ms));
 
 export { median };

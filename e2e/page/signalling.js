@@ -8,6 +8,8 @@
   let socket;
 
   e2e.received = {}; // messages by type
+  e2e.seats = new Map(); // peer id -> whether its socket is there, as the server said
+  e2e.outages = []; // { lostMs, backMs }: without the server, since 1970
   e2e.peerId = undefined;
 
   const noteDescription = ({ from, to, generation, sdp }) => {
@@ -18,9 +20,24 @@
     if (generation > pair.generation) Object.assign(pair, { generation, since: performance.now() });
     if (!outgoing) Object.assign(pair, { described: generation, ufrag: /a=ice-ufrag:(\S+)/.exec(sdp)[1] });
   };
+  const noteSeats = ({ type, participants, peerId, present }) => {
+    if (participants) e2e.seats = new Map(participants.map((one) => [one.peerId, one.present]));
+    if (type === 'peer-joined' || type === 'peer-updated') e2e.seats.set(peerId, present);
+    if (type === 'peer-left') e2e.seats.delete(peerId);
+  };
   const note = (message) => {
     if (message.type === 'registered' || message.type === 'resumed') e2e.peerId = message.peerId;
+    noteSeats(message);
     if (message.type === 'offer' || message.type === 'answer') noteDescription(message);
+  };
+
+  const noteLoss = () => {
+    const [latest] = e2e.outages.slice(-1);
+    if (e2e.peerId && (!latest || latest.backMs)) e2e.outages.push({ lostMs: Date.now() });
+  };
+  const noteReturn = () => {
+    const [latest] = e2e.outages.slice(-1);
+    if (latest) latest.backMs ??= Date.now();
   };
 
   const Native = window.WebSocket;
@@ -30,7 +47,9 @@
       const message = JSON.parse(data);
       e2e.received[message.type] = (e2e.received[message.type] ?? 0) + 1;
       note(message);
+      if (message.type === 'snapshot') noteReturn();
     });
+    socket.addEventListener('close', noteLoss);
     return socket;
   };
   Followed.prototype = Native.prototype;

@@ -1,13 +1,19 @@
 // The server dies and comes back; the programme goes on.
 
 import assert from 'node:assert/strict';
+import {
+  assertBack, assertNoGhosts, assertReported, assertRosters, killAgain, outagesOf, packetGaps, returnsFrom,
+} from '../lib/crashes.mjs';
 import { Participant } from '../lib/participant.mjs';
 import { until } from '../lib/poll.mjs';
-import { assertNoErrors, assertNoGaps, gather, hearAll } from '../lib/rooms.mjs';
+import { assertNoErrors, assertNoGaps, callNatives, gather, hearAll } from '../lib/rooms.mjs';
 import { photograph, suite } from '../lib/suite.mjs';
 
 // How fast a page loads on this machine is no matter of every day.
 const HEARD_WITHIN_MS = process.env.E2E_HEAVY ? 5_000 : 30_000;
+
+// Longer than what comes of a busy machine; a connection that is made anew is silent for longer.
+const PACKET_GAP_MS = 500;
 
 const lookOf = async (person, people) =>
   Promise.all(people.map(async ({ name }) => /host|caller/i.exec(await person.text(name))?.[0].toLowerCase()));
@@ -51,6 +57,38 @@ suite((scenario) => {
     console.log(`  longest gap: ${longest} ms`);
     people.push(late);
     // The browser itself reports sockets that could not connect.
+    assertNoErrors(people, /WebSocket connection|ERR_CONNECTION_REFUSED/);
+  });
+
+  scenario('a server that dies three times in a row, and is stopped then, is not heard', async (room) => {
+    const { studio, people } = room;
+    const { link } = await gather(room, { options: () => ({ recording: true, signalling: true }) });
+    const natives = callNatives(room, link, 3);
+    const everybody = [...people, ...natives.members];
+    const names = everybody.map(({ name }) => name);
+    await natives.hearAll(people);
+    await assertRosters(people, names);
+    await Promise.all(people.map((person) => person.record(everybody)));
+    const begun = Date.now();
+
+    const returned = async (lost) => {
+      await assertBack(people, lost);
+      await assertRosters(people, names);
+    };
+    const ends = await killAgain(studio, 3, { then: returned });
+    const stopped = Date.now();
+    await studio.restart();
+    ends.push({ killed: stopped, answered: Date.now() });
+    await returned(stopped);
+    await hearAll(people, { natives: natives.members });
+
+    const longest = await assertNoGaps(people, everybody);
+    const report = await natives.stop();
+    assertReported(report, natives.members, names);
+    assert.deepEqual(packetGaps(report, begun, PACKET_GAP_MS), [], 'times without a packet');
+    await assertNoGhosts(people, people.map(({ name }) => name));
+    const returns = returnsFrom(ends, await outagesOf(people, report), names).map(({ fromKill }) => fromKill);
+    console.log(`  longest gap: ${longest} ms; back after ${Math.max(...returns)} ms at most`);
     assertNoErrors(people, /WebSocket connection|ERR_CONNECTION_REFUSED/);
   });
 });

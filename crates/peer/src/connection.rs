@@ -83,6 +83,8 @@ pub(crate) struct Connection {
     pub(crate) peer: PeerId,
     /// What is heard on it.
     pub(crate) ear: Ear,
+    /// When the newest packet of sound came.
+    pub(crate) heard: Option<Instant>,
     /// When it wants to be told the time.
     pub(crate) due: Instant,
     /// Packets that came, if somebody wants them.
@@ -135,6 +137,7 @@ impl Connection {
             pc,
             peer,
             ear: Ear::new().map_err(|error| op_error(&error))?,
+            heard: None,
             due: now,
             tap: None,
             rtc: config.build(now),
@@ -414,6 +417,7 @@ impl Connection {
         self.tally.first.get_or_insert(sequence);
         self.tally.highest = self.tally.highest.max(sequence);
         self.tally.received += 1;
+        self.heard = Some(data.network_time);
         if let Some(tap) = &mut self.tap {
             let (arrival, time) = (data.network_time, data.time.numer());
             tap.push(Tapped { arrival, time, data: data.data.clone() });

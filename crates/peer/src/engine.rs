@@ -7,10 +7,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use openstudio_session::mesh::{self, PcId};
 use openstudio_session::{EndReason, Input, Session, SessionConfig, SignallingState};
-use openstudio_units::{Seed, Timestamp};
+use openstudio_units::{PeerId, Seed, Timestamp};
 use tokio::sync::{mpsc, watch};
 
 use crate::connection::Connection;
+use crate::interruptions::{Arrivals, Outages};
 use crate::network::{Arrival, Datagram, Network};
 use crate::participant::{Options, ProgrammeSink, Wish};
 use crate::programme::Programme;
@@ -69,6 +70,8 @@ pub(crate) struct Engine {
     /// Which connection a sender's packets belong to, by the address that they came to: a NAT
     /// may show two senders as one, but not to the same address.
     routes: BTreeMap<Route, PcId>,
+    /// Of everybody who was heard and is still in the room.
+    arrivals: BTreeMap<PeerId, Arrivals>,
     relay_only: bool,
     muted: bool,
     listens_only: bool,
@@ -84,6 +87,7 @@ pub(crate) struct Engine {
     reports: mpsc::Sender<Input>,
     shown: watch::Sender<Snapshot>,
     signalling: SignallingState,
+    outages: Outages,
     refusal: Option<String>,
     /// Why there is no recording, though one is wanted.
     alarm: Option<String>,
@@ -111,6 +115,7 @@ impl Engine {
             socket: None,
             connections: BTreeMap::new(),
             routes: BTreeMap::new(),
+            arrivals: BTreeMap::new(),
             relay_only: options.relay_only,
             muted: false,
             listens_only: options.listens_only,
@@ -123,6 +128,7 @@ impl Engine {
             reports,
             shown,
             signalling: SignallingState::Idle,
+            outages: Outages::default(),
             refusal: None,
             alarm: None,
             completed: Vec::new(),
@@ -323,6 +329,9 @@ impl Engine {
             connection.receive(now, datagram);
             let begun = self.begun;
             connection.settle(&mut self.network, |instant| since(begun, instant));
+            if let Some(heard) = connection.heard {
+                self.arrivals.entry(connection.peer).or_default().note(heard);
+            }
         }
     }
 

@@ -22,6 +22,7 @@ mod connection;
 mod ear;
 mod engine;
 mod files;
+mod interruptions;
 mod jitter;
 mod link;
 mod network;
@@ -35,6 +36,7 @@ mod snapshot;
 mod sound_file;
 mod voice;
 
+pub use interruptions::{Gap, Outage};
 pub use jitter::{Frame, Jitter, JitterCounters};
 pub use link::{Link, LinkError};
 pub use participant::{Options, Participant, ProgrammeSink, StartError, Work};

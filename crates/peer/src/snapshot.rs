@@ -5,6 +5,7 @@ use openstudio_session::wire::{EngineState, Strip};
 use openstudio_session::{EndReason, SignallingState};
 use openstudio_units::{PeerId, Role, RoomId};
 
+use crate::interruptions::{Gap, Outage};
 use crate::jitter::JitterCounters;
 use crate::pitch::Heard;
 use crate::recorder::RecordingStatus;
@@ -14,6 +15,8 @@ use crate::recorder::RecordingStatus;
 pub struct Snapshot {
     /// How the way to the server stands.
     pub signalling: SignallingState,
+    /// The latest times without the server.
+    pub outages: Vec<Outage>,
     /// The seat: which room, who, and what they may do; none before it is there.
     pub seat: Option<(RoomId, PeerId, Role)>,
     /// Everybody else in the room.
@@ -51,6 +54,8 @@ pub struct Other {
     pub tone: Option<f32>,
     /// What happened to their packets.
     pub packets: JitterCounters,
+    /// The latest times above 60 ms without a packet of theirs.
+    pub gaps: Vec<Gap>,
 }
 
 impl Snapshot {
@@ -73,6 +78,7 @@ impl Default for Snapshot {
     fn default() -> Self {
         Self {
             signalling: SignallingState::Idle,
+            outages: Vec::new(),
             seat: None,
             others: Vec::new(),
             engine: None,

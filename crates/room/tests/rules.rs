@@ -409,7 +409,7 @@ fn a_crowd_is_told_to_spread_its_return_and_the_few_are_not() {
     let second = hall.connect();
     hall.send(second, ClientMessage::Register { peer_id: peer(1) });
     let told = ServerMessage::RetrySpread { retry_spread_ms: 768 };
-    assert_eq!(hall.take(lobby), [told.clone()], "before there is a seat, too");
+    assert_eq!(hall.take(lobby), std::slice::from_ref(&told), "before there is a seat, too");
     assert_eq!(hall.take(second), [ServerMessage::Registered { peer_id: peer(1) }, told]);
     let late = openstudio_room::ConnId(1_000);
     hall.rooms.connected(hall.now, late);

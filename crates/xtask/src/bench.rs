@@ -1,5 +1,6 @@
 //! Benchmarks: which program measures what. The measuring is in `e2e/bench`
-//! (browsers), `crates/e2e` (the signalling relay, the TURN server, the engine) and `crates/mix` (the desk).
+//! (browsers), `crates/e2e` (the signalling relay, storms, the TURN server, the engine) and
+//! `crates/mix` (the desk).
 
 use crate::{browsers, host, run, shell};
 use anyhow::Result;
@@ -25,8 +26,11 @@ pub(crate) struct Options {
     /// Of losses, those with these words in their row, as in `pages,10 %`
     #[arg(long)]
     only: Option<String>,
-    /// For how many minutes the TURN server is at half load
-    #[arg(long, default_value_t = 1)]
+    /// How many sockets are lost at once
+    #[arg(long, default_value_t = 5000)]
+    sockets: u32,
+    /// For how many minutes the TURN server is at half load, or a server is killed again and again
+    #[arg(long, default_value_t = 5)]
     minutes: u32,
 }
 
@@ -46,6 +50,10 @@ enum What {
     Address,
     /// Messages a second through the signalling relay
     Relay,
+    /// Thousands of sockets lost at once: how soon and how evenly they come back
+    Storm,
+    /// A room whose server is killed every ten seconds: gaps in what is heard, time to resume
+    Kills,
     /// Packets through the TURN server for a second of processor time, against coturn
     Turn,
     /// Addresses that are not public, and whether the TURN server lets anybody reach them; coturn
@@ -59,16 +67,24 @@ enum What {
 /// Measures.
 pub(crate) fn run(options: &Options) -> Result<()> {
     match options.what {
-        What::Relay => of_the_server("relay_bench", options),
-        What::Turn => of_the_server("turn_bench", options),
-        What::Prefixes => of_the_server("turn_prefixes", options),
-        What::Engine => of_the_server("engine_bench", options),
+        What::Relay => of_the_server("relay_bench", &[], options),
+        What::Storm => {
+            let sockets = options.sockets.to_string();
+            of_the_server("storm_bench", &["--sockets", &sockets], options)
+        }
+        What::Turn => {
+            let (rounds, minutes) = (options.rounds.to_string(), options.minutes.to_string());
+            of_the_server("turn_bench", &["--rounds", &rounds, "--minutes", &minutes], options)
+        }
+        What::Prefixes => of_the_server("turn_prefixes", &[], options),
+        What::Engine => of_the_server("engine_bench", &[], options),
         What::Mix => mix(options),
         What::Join => {
             let peers = format!("--peers={}", options.peers);
             in_browsers("join", &[rounds(options), peers], options)
         }
         What::Load => in_browsers("load", &[rounds(options)], options),
+        What::Kills => in_browsers("kills", &[format!("--minutes={}", options.minutes)], options),
         What::Loss => {
             let only: Vec<_> = options.only.iter().map(|only| format!("--only={only}")).collect();
             in_homes("loss", &only, options)
@@ -85,7 +101,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 }
 
 /// Runs a program of `crates/e2e` against the real server.
-fn of_the_server(program: &str, options: &Options) -> Result<()> {
+fn of_the_server(program: &str, args: &[&str], options: &Options) -> Result<()> {
     host::ensure_build()?;
     let mut cargo = shell::cargo();
     cargo.args(["build", "--locked", "--release", "--package", "openstudio"]);
@@ -94,11 +110,7 @@ fn of_the_server(program: &str, options: &Options) -> Result<()> {
     let folder = shell::target_dir().join("release");
     let mut bench = shell::command(folder.join(program));
     bench.env("OPENSTUDIO_BIN", folder.join("openstudio"));
-    if options.what == What::Turn {
-        bench.args(["--rounds", &options.rounds.to_string()]);
-        bench.args(["--minutes", &options.minutes.to_string()]);
-    }
-    shell::run(bench.args(options.json.then_some("--json")))
+    shell::run(bench.args(args).args(options.json.then_some("--json")))
 }
 
 fn mix(options: &Options) -> Result<()> {

@@ -69,11 +69,11 @@ mod tests {
     /// Reports every 5 s, as browsers send them for audio.
     fn changes(losses: impl IntoIterator<Item = f64>) -> Vec<(u64, bool)> {
         let mut redundancy = Redundancy::default();
-        let times = (1..).map(|n| n * 5);
+        let times = (5_u64..).step_by(5);
         times
             .zip(losses)
             .filter_map(|(second, loss)| {
-                let now = Timestamp::from_millis(second * 1000);
+                let now = Timestamp::ZERO + Duration::from_secs(second);
                 redundancy.on_report(now, loss).map(|on| (second, on))
             })
             .collect()

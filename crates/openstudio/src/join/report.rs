@@ -1,7 +1,7 @@
 //! What some participants tell of each other: who is connected, and who hears whom.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use openstudio_peer::session::mesh::ConnectionState;
 use openstudio_peer::{Other, Snapshot};
@@ -174,6 +174,7 @@ impl Report<'_> {
                     "lost": other.packets.lost,
                     "concealed": other.packets.concealed,
                     "recovered": other.packets.recovered,
+                    "gaps": gaps_as_json(other),
                 })
             })
             .collect();
@@ -184,7 +185,33 @@ impl Report<'_> {
             "alarm": self.alarm(),
             "allHear": self.all_hear(),
             "allHearMs": milliseconds(self.milestones.heard),
+            "outages": self.outages(),
             "directions": directions,
         })
     }
+
+    /// Returns when each was without the server.
+    fn outages(&self) -> Vec<serde_json::Value> {
+        let members = self.tones.iter().zip(self.snapshots);
+        members
+            .flat_map(|((name, _), snapshot)| {
+                snapshot.outages.iter().map(move |outage| {
+                    let back = outage.back.map(since_1970);
+                    json!({ "of": name, "lostMs": since_1970(outage.lost), "backMs": back })
+                })
+            })
+            .collect()
+    }
+}
+
+/// Returns the times without a packet.
+fn gaps_as_json(other: &Other) -> Vec<serde_json::Value> {
+    let gaps = other.gaps.iter();
+    gaps.map(|gap| json!({ "untilMs": since_1970(gap.until), "ms": gap.length.as_millis() }))
+        .collect()
+}
+
+/// Returns milliseconds since 1970.
+fn since_1970(time: SystemTime) -> u128 {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis()
 }

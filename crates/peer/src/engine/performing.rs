@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use openstudio_session::mesh::{self, Command, Completion, OpError, PcId};
-use openstudio_session::{Event, Input, Output};
+use openstudio_session::{Event, Input, Output, SignallingState};
 use tokio::task::JoinHandle;
 
 use super::{Engine, since};
@@ -158,7 +158,14 @@ impl Engine {
 
     fn event(&mut self, event: Event) {
         match event {
-            Event::SignallingChanged(state) => self.signalling = state,
+            Event::SignallingChanged(state) => {
+                self.signalling = state;
+                match state {
+                    SignallingState::Reconnecting => self.outages.begin(),
+                    SignallingState::Ready => self.outages.end(),
+                    SignallingState::Idle | SignallingState::Connecting => {}
+                }
+            }
             Event::Refused { message, .. } => self.refusal = Some(message),
             Event::Ended(reason) => self.ended = Some(reason),
             Event::Mesh(event) => tracing::debug!(?event),

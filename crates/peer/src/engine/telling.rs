@@ -7,6 +7,7 @@ use openstudio_session::mesh::ConnectionState;
 use openstudio_units::PeerId;
 
 use super::Engine;
+use crate::interruptions::Arrivals;
 use crate::jitter::JitterCounters;
 use crate::pitch::Heard;
 use crate::recorder::{Known, Recorder};
@@ -48,6 +49,8 @@ impl Engine {
             .map(|c| (c.peer, (c.ear.heard(), c.ear.tone(), c.ear.counters())))
             .collect();
         let me = self.session.me();
+        let there: BTreeSet<PeerId> = self.session.participants().map(|one| one.peer_id).collect();
+        self.arrivals.retain(|peer, _| there.contains(peer));
         let others = self.session.participants().filter(|other| Some(other.peer_id) != me);
         let others = others.filter(|other| other.role.is_person()).map(|other| {
             let silence = Heard { level_db: -120.0, hertz: None };
@@ -63,10 +66,12 @@ impl Engine {
                 heard,
                 tone,
                 packets,
+                gaps: self.arrivals.get(&other.peer_id).map(Arrivals::gaps).unwrap_or_default(),
             }
         });
         let snapshot = Snapshot {
             signalling: self.signalling,
+            outages: self.outages.list(),
             seat: seat.map(|((room, me), role)| (room, me, role)),
             others: others.collect(),
             engine: self.session.engine().cloned(),
