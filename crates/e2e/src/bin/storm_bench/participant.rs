@@ -207,12 +207,11 @@ impl Participant {
     }
 
     fn event(&self, event: &Event) {
-        match event {
-            Event::Entered { room, .. } => {
-                self.tell(Told::Entered { room: *room, at: Instant::now() });
-            }
-            Event::SignallingChanged(SignallingState::Reconnecting) => self.tell(Told::Lost),
-            _ => {}
+        if let Event::Entered { room, .. } = event {
+            self.tell(Told::Entered { room: *room, at: Instant::now() });
+        }
+        if matches!(event, Event::SignallingChanged(SignallingState::Reconnecting)) {
+            self.tell(Told::Lost);
         }
     }
 
