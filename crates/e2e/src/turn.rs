@@ -106,14 +106,6 @@ impl TurnServer {
         }
     }
 
-    /// Returns its process id, while it runs.
-    pub fn pid(&self) -> Option<u32> {
-        match &self.process {
-            Process::Own(server, _) => server.pid(),
-            Process::Coturn(child) => child.id(),
-        }
-    }
-
     /// Returns where it listens, by UDP.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -149,7 +141,6 @@ pub struct Allocation {
     client: TurnClient,
     socket: UdpSocket,
     begun: Instant,
-    relayed: SocketAddr,
 }
 
 impl Allocation {
@@ -162,13 +153,11 @@ impl Allocation {
             family: Family::V4,
         };
         let client = TurnClient::new(config, Seed::from_number(number), Timestamp::ZERO);
-        let relayed = server.address;
-        let mut made = Self { client, socket, begun: Instant::now(), relayed };
+        let mut made = Self { client, socket, begun: Instant::now() };
         let event = made.next().await?;
-        let ClientEvent::Allocated { relayed, .. } = event else {
+        if !matches!(event, ClientEvent::Allocated { .. }) {
             bail!("no allocation: {event:?}");
-        };
-        made.relayed = relayed;
+        }
         Ok(made)
     }
 
@@ -194,11 +183,6 @@ impl Allocation {
     /// The peer is not permitted.
     pub fn wrapped(&mut self, peer: SocketAddr, bytes: &[u8]) -> anyhow::Result<Vec<u8>> {
         self.client.send(peer, bytes).context("the peer is not permitted")
-    }
-
-    /// Returns the address that peers see.
-    pub fn relayed(&self) -> SocketAddr {
-        self.relayed
     }
 
     /// Returns its socket, which is connected to the server.
