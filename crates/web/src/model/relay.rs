@@ -15,10 +15,10 @@ use std::time::Duration;
 use openstudio_session::wire::{IceConfig, IceServer};
 use openstudio_units::Timestamp;
 
-/// How long a better way may come after a worse one. It takes a round trip less, so that by then
-/// it is blocked, or a packet was lost; who is blocked waits for each millisecond of this, and to
-/// be wrong costs little: what is not connected begins anew on a way that works.
-const PATIENCE: Duration = Duration::from_millis(50);
+/// How long a better way may come after a worse one. A relay that sends strangers no more than
+/// they sent leaves a browser's first request by UDP unanswered, since that is the shortest there
+/// can be, and browsers repeat it after 250 ms. Who has UDP must not end up with TCP for that.
+const PATIENCE: Duration = Duration::from_millis(400);
 
 /// How long a probe goes on at most: after two packets that were lost, UDP still wins.
 const LIMIT: Duration = Duration::from_secs(4);
@@ -363,14 +363,14 @@ mod tests {
         let mut relays = told(None, &[UDP, TCP, TLS]);
         answer(&mut relays, 80, 1, TCP);
         assert_eq!(steps(&mut relays), []);
-        assert_eq!(relays.poll_timeout(), Some(at(130)));
-        relays.on_timeout(at(129));
+        assert_eq!(relays.poll_timeout(), Some(at(480)));
+        relays.on_timeout(at(479));
         assert_eq!(used(&relays), [UDP]);
-        relays.on_timeout(at(130));
+        relays.on_timeout(at(480));
         let wanted = [Step::Configure, Step::BeginAnew, Step::Remember(Way::Tcp)];
         assert_eq!(steps(&mut relays), wanted);
         assert_eq!(used(&relays), [TCP]);
-        answer(&mut relays, 150, 1, TLS);
+        answer(&mut relays, 500, 1, TLS);
         assert_eq!(steps(&mut relays), [], "worse than what there is");
         relays.on_timeout(at(4_000));
         assert_eq!(steps(&mut relays), [Step::EndProbe]);
@@ -381,7 +381,7 @@ mod tests {
     fn a_better_way_that_comes_late_is_taken_and_disturbs_nobody() {
         let mut relays = told(None, &[UDP, TCP]);
         answer(&mut relays, 80, 1, TCP);
-        relays.on_timeout(at(130));
+        relays.on_timeout(at(480));
         steps(&mut relays);
         answer(&mut relays, 600, 1, UDP);
         let wanted = [Step::EndProbe, Step::Configure, Step::Remember(Way::Udp)];
@@ -394,7 +394,7 @@ mod tests {
         let mut relays = told(Some(Way::Tls), &[UDP, TCP, TLS]);
         assert_eq!(used(&relays), [TLS]);
         answer(&mut relays, 90, 1, TLS);
-        relays.on_timeout(at(140));
+        relays.on_timeout(at(490));
         assert_eq!(steps(&mut relays), [], "as it was");
         let other = told(Some(Way::Tls), &[UDP, TCP]);
         assert_eq!(used(&other), [UDP], "this server has no such way");
@@ -421,7 +421,7 @@ mod tests {
         answer(&mut relays, 50, 1, UDP);
         answer(&mut relays, 60, 1, c);
         steps(&mut relays);
-        relays.on_timeout(at(110));
+        relays.on_timeout(at(460));
         assert_eq!(used(&relays), [UDP, c]);
         let config = relays.config();
         let secrets: Vec<_> = config.turn.iter().map(|s| s.credential.as_str()).collect();
@@ -437,7 +437,7 @@ mod tests {
         // One that says nothing leaves it at everything, as if there were no probe.
         let mut relays = told(None, &[UDP, TCP]);
         relays.on_answer(at(50), 1, (None, None));
-        relays.on_timeout(at(110));
+        relays.on_timeout(at(460));
         assert_eq!(steps(&mut relays), [Step::Configure], "what is under way goes on");
         assert_eq!(used(&relays), [UDP, TCP]);
     }
@@ -446,7 +446,7 @@ mod tests {
     fn newer_credentials_are_no_reason_to_look_again() {
         let mut relays = told(None, &[UDP, TCP]);
         answer(&mut relays, 50, 1, TCP);
-        relays.on_timeout(at(110));
+        relays.on_timeout(at(460));
         relays.on_timeout(at(4_000));
         steps(&mut relays);
         relays.on_servers(at(9_000), named(&[server(&[UDP, TCP], "newer")]));
@@ -468,7 +468,7 @@ mod tests {
         relays.on_answer(at(20_050), 1, (Some(UDP), None));
         assert_eq!(relays.poll_timeout(), Some(at(24_000)), "an older probe says nothing");
         answer(&mut relays, 20_080, 2, TCP);
-        relays.on_timeout(at(20_130));
+        relays.on_timeout(at(20_480));
         assert_eq!(used(&relays), [TCP]);
         // Offline altogether: nothing is learnt.
         relays.on_network(at(30_000));
