@@ -1,10 +1,13 @@
 //! The socket to the server: text goes out, and what comes in is reported.
 
+use std::time::Duration;
+
 use futures_util::{SinkExt as _, StreamExt as _};
 use openstudio_session::{Input, SocketId};
 use openstudio_tls::ClientTls;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use tokio_tungstenite::{Connector, connect_async_tls_with_config};
@@ -15,6 +18,9 @@ const MESSAGE_BYTES: usize = 4 << 20;
 /// Messages that wait to be sent at most. A socket that is so far behind is closed, and the
 /// session comes back on another.
 const QUEUE: usize = 1_024;
+
+/// How long a closed socket may take to end.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// Where the server is.
 #[derive(Debug, Clone)]
@@ -94,8 +100,11 @@ async fn carry(
             text = queue.recv() => match text {
                 Some(text) => socket.send(Message::Text(Utf8Bytes::from(text))).await.ok()?,
                 None => {
-                    // What matters is sent; the farewell may be lost.
+                    // What matters is sent; the farewell may be lost. Whoever closes with something
+                    // unread resets the connection, and with it goes what the server has not read.
                     drop(socket.close(None).await);
+                    let rest = async { while let Some(Ok(_)) = socket.next().await {} };
+                    drop(timeout(LINGER, rest).await);
                     return None;
                 }
             },

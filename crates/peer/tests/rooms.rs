@@ -17,6 +17,23 @@ use support::{Studio, all_hear_all, join, room, until};
 const GAP_PACKETS: u64 = 5;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn seven_who_leave_at_once_keep_no_seat() {
+    let studio = Studio::open("leave").await;
+    let mut all = room(&studio, 8).await;
+    for participant in &all {
+        until(participant, "seven others", |now| now.others.len() == 7).await;
+    }
+    let mut leaving = tokio::task::JoinSet::new();
+    for participant in all.drain(1..) {
+        leaving.spawn(participant.leave());
+    }
+    leaving.join_all().await;
+    until(&all[0], "nobody else", |now| now.others.is_empty()).await;
+    drop(all);
+    studio.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn eight_hear_each_other() {
     let studio = Studio::open("eight").await;
     let all = room(&studio, 8).await;
