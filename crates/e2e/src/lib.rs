@@ -7,11 +7,13 @@
 mod client;
 mod http;
 mod process;
+mod report;
 mod turn;
 
 pub use client::{Client, Closed};
 pub use http::{Reply, get, get_over};
 pub use process::{Server, TempDir, binary, free_port};
+pub use report::{number, print};
 pub use turn::{Allocation, TurnServer, coturn_version};
 
 use std::time::Duration;

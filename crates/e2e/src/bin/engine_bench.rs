@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use openstudio_e2e::{Client, Server, TempDir, binary, peer_id};
+use openstudio_e2e::{Client, Server, TempDir, binary, peer_id, print};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -34,16 +34,12 @@ const LIMITS: [&str; 3] =
 fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     let report = runtime.block_on(measure())?;
-    print(&report, std::env::args().any(|arg| arg == "--json"));
+    print(&report, as_text);
     Ok(())
 }
 
 #[expect(clippy::print_stdout, reason = "a benchmark's result is its output")]
-fn print(report: &Value, as_json: bool) {
-    if as_json {
-        println!("{report:#}");
-        return;
-    }
+fn as_text(report: &Value) {
     println!("engine with {VOICES} voices, {} s each", PART.as_secs());
     for (name, part) in [
         ("nobody wants anything", "idle"),

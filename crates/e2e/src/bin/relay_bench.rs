@@ -9,8 +9,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
-use openstudio_e2e::{Client, Server, TempDir, binary, peer_id};
+use openstudio_e2e::{Client, Server, TempDir, binary, number, peer_id, print};
 use serde_json::{Value, json};
 use tokio::process::Command;
 use tokio::task::JoinSet;
@@ -42,25 +41,15 @@ const LIMITS: [&str; 10] = [
 ];
 
 fn main() -> anyhow::Result<()> {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let seconds = args
-        .iter()
-        .position(|arg| arg == "--seconds")
-        .and_then(|at| args.get(at + 1))
-        .map_or(Ok(5), |n| n.parse())
-        .context("--seconds needs a number")?;
+    let seconds = number("--seconds", 5)?;
     let runtime = tokio::runtime::Runtime::new()?;
     let report = runtime.block_on(measure(Duration::from_secs(seconds)))?;
-    print(&report, args.iter().any(|arg| arg == "--json"));
+    print(&report, as_text);
     Ok(())
 }
 
 #[expect(clippy::print_stdout, reason = "a benchmark's result is its output")]
-fn print(report: &Value, as_json: bool) {
-    if as_json {
-        println!("{report:#}");
-        return;
-    }
+fn as_text(report: &Value) {
     println!(
         "relayed messages of {MESSAGE_BYTES} bytes, server on one core ({})",
         report["pinned"]

@@ -13,8 +13,8 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
-use openstudio_e2e::{Allocation, TurnServer, coturn_version, free_port};
+use anyhow::bail;
+use openstudio_e2e::{Allocation, TurnServer, coturn_version, free_port, number, print};
 use serde_json::{Value, json};
 use socket2::SockRef;
 use tokio::net::UdpSocket;
@@ -45,26 +45,16 @@ const TICK: Duration = Duration::from_millis(5);
 const RECEIVE_BUFFER: usize = 4 << 20;
 
 fn main() -> anyhow::Result<()> {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let number = |name: &str, default: u64| -> anyhow::Result<u64> {
-        let at = args.iter().position(|arg| arg == name);
-        let given = at.map(|at| args.get(at + 1).and_then(|n| n.parse().ok()));
-        given.unwrap_or(Some(default)).with_context(|| format!("{name} needs a number"))
-    };
-    let (rounds, minutes) = (number("--rounds", 5)?.max(1), number("--minutes", 1)?);
+    let (rounds, minutes) = (number("--rounds", 5)?.max(1_u64), number("--minutes", 1)?);
     // One thread, so that the servers have the other cores.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let report = LocalSet::new().block_on(&runtime, measure(rounds, minutes))?;
-    print(&report, args.iter().any(|arg| arg == "--json"));
+    print(&report, as_text);
     Ok(())
 }
 
 #[expect(clippy::print_stdout, reason = "a benchmark's result is its output")]
-fn print(report: &Value, as_json: bool) {
-    if as_json {
-        println!("{report:#}");
-        return;
-    }
+fn as_text(report: &Value) {
     println!("relayed packets of {PAYLOAD} bytes, {CLIENTS} allocations, by UDP");
     for (name, key) in [("ours", "ours"), ("coturn", "coturn")] {
         let part = &report[key];

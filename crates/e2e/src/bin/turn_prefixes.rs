@@ -12,7 +12,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use openstudio_e2e::{TurnServer, coturn_version};
+use openstudio_e2e::{TurnServer, coturn_version, print};
 use openstudio_turn::{Credentials, special_addresses};
 use serde_json::{Value, json};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -53,7 +53,7 @@ fn main() -> anyhow::Result<()> {
         return runtime.block_on(go_inside(&args));
     }
     let report = runtime.block_on(measure())?;
-    print(&report, args.iter().any(|arg| arg == "--json"));
+    print(&report, as_text);
     Ok(())
 }
 
@@ -72,11 +72,7 @@ async fn go_inside(args: &[String]) -> anyhow::Result<()> {
 }
 
 #[expect(clippy::print_stdout, reason = "a benchmark's result is its output")]
-fn print(report: &Value, as_json: bool) {
-    if as_json {
-        println!("{report:#}");
-        return;
-    }
+fn as_text(report: &Value) {
     println!("addresses that are not public: refused, permitted, reached");
     for row in report["groups"].as_array().into_iter().flatten() {
         let said = |key: &str| {

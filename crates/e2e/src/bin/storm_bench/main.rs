@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
-use openstudio_e2e::{Server, TempDir, free_port};
+use openstudio_e2e::{Server, TempDir, free_port, number, print};
 use openstudio_units::RoomId;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
@@ -82,26 +82,16 @@ impl Storm {
 }
 
 fn main() -> anyhow::Result<()> {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let sockets = args
-        .iter()
-        .position(|arg| arg == "--sockets")
-        .and_then(|at| args.get(at + 1))
-        .map_or(Ok(5000), |n| n.parse())
-        .context("--sockets needs a number")?;
+    let sockets = number("--sockets", 5_000)?;
     ensure!(sockets >= ROOM && sockets % ROOM == 0, "--sockets needs a multiple of {ROOM}");
     raise_file_limit(u64::try_from(sockets)?)?;
     let report = tokio::runtime::Runtime::new()?.block_on(measure(sockets))?;
-    print(&report, args.iter().any(|arg| arg == "--json"));
+    print(&report, as_text);
     Ok(())
 }
 
 #[expect(clippy::print_stdout, reason = "a benchmark's result is its output")]
-fn print(report: &Value, as_json: bool) {
-    if as_json {
-        println!("{report:#}");
-        return;
-    }
+fn as_text(report: &Value) {
     println!("{} sockets in rooms of {ROOM}, lost at the same moment", report["sockets"]);
     for storm in report["storms"].as_array().into_iter().flatten() {
         println!("{}", storm["what"].as_str().unwrap_or_default());
