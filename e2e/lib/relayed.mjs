@@ -1,6 +1,9 @@
 // Pages that may use nothing but relays.
 
+import assert from 'node:assert/strict';
+import { Participant } from './participant.mjs';
 import { until } from './poll.mjs';
+import { assertNoErrors, hearAll } from './rooms.mjs';
 import { routes } from './routes.mjs';
 
 // Runs in the page, before the client: its peer connections use relays alone, and know them by
@@ -78,3 +81,21 @@ export const past = (expiry, seconds) => until(
 // the relay.
 export const ways = async (page) => (await routes(page)).map(({ local, remote }) =>
   [local.candidateType, remote.candidateType, local.relayProtocol]);
+
+// Three pages that know the relay by one transport alone enter a room, and hear each other by it.
+export async function hearByRelay({ people, studio, browser }, transport) {
+  for (const index of [0, 1, 2]) {
+    const person = await Participant.open(browser, index);
+    await person.page.addInitScript(onlyRelay, [transport]);
+    people.push(person);
+  }
+  const link = await people[0].start(studio.url);
+  const joining = Date.now();
+  for (const person of people.slice(1)) await person.join(link);
+  await hearAll(people);
+  console.log(`  heard after ${Date.now() - joining} ms`);
+  for (const { page } of people) {
+    assert.deepEqual(await ways(page), Array(people.length - 1).fill(['relay', 'relay', transport]));
+  }
+  assertNoErrors(people);
+}

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { Participant } from '../lib/participant.mjs';
-import { onlyRelay, ways } from '../lib/relayed.mjs';
+import { hearByRelay } from '../lib/relayed.mjs';
 import { assertNoErrors, hearAll } from '../lib/rooms.mjs';
 import { freePort } from '../lib/server.mjs';
 import { suite } from '../lib/suite.mjs';
@@ -34,21 +34,5 @@ suite((scenario) => {
     assertNoErrors(people);
   });
 
-  scenario('three pages hear each other through the relay alone, by tls', async (room) => {
-    const { people, studio, browser } = room;
-    for (const index of [0, 1, 2]) {
-      const person = await Participant.open(browser, index);
-      await person.page.addInitScript(onlyRelay, ['tls']);
-      people.push(person);
-    }
-    const link = await people[0].start(studio.url);
-    const joining = Date.now();
-    for (const person of people.slice(1)) await person.join(link);
-    await hearAll(people);
-    console.log(`  heard after ${Date.now() - joining} ms`);
-    for (const { page } of people) {
-      assert.deepEqual(await ways(page), Array(people.length - 1).fill(['relay', 'relay', 'tls']));
-    }
-    assertNoErrors(people);
-  });
+  scenario('three pages hear each other through the relay alone, by tls', (room) => hearByRelay(room, 'tls'));
 }, { launchOptions, studioOptions: { args, scheme: 'https' } });

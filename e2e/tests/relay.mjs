@@ -5,7 +5,7 @@ import { countAll } from '../lib/hearing.mjs';
 import { Participant } from '../lib/participant.mjs';
 import { until } from '../lib/poll.mjs';
 import { atTheEnd, end, newest } from '../lib/recordings.mjs';
-import { onlyRelay, ways } from '../lib/relayed.mjs';
+import { hearByRelay, onlyRelay, ways } from '../lib/relayed.mjs';
 import { assertNoErrors, callNatives, gather, hearAll } from '../lib/rooms.mjs';
 import { freePort } from '../lib/server.mjs';
 import { suite } from '../lib/suite.mjs';
@@ -14,23 +14,7 @@ const port = await freePort();
 
 suite((scenario) => {
   for (const transport of ['udp', 'tcp']) {
-    scenario(`three pages hear each other through the relay alone, by ${transport}`, async (room) => {
-      const { people, studio, browser } = room;
-      for (const index of [0, 1, 2]) {
-        const person = await Participant.open(browser, index);
-        await person.page.addInitScript(onlyRelay, [transport]);
-        people.push(person);
-      }
-      const link = await people[0].start(studio.url);
-      const joining = Date.now();
-      for (const person of people.slice(1)) await person.join(link);
-      await hearAll(people);
-      console.log(`  heard after ${Date.now() - joining} ms`);
-      for (const { page } of people) {
-        assert.deepEqual(await ways(page), Array(people.length - 1).fill(['relay', 'relay', transport]));
-      }
-      assertNoErrors(people);
-    });
+    scenario(`three pages hear each other through the relay alone, by ${transport}`, (room) => hearByRelay(room, transport));
   }
 
   // Natives that lose all datagrams reach the relay by TCP.
