@@ -90,7 +90,8 @@ pub enum Input {
         /// For whom.
         peer: PeerId,
     },
-    /// The network is back with the addresses that it had: what is unfinished begins anew.
+    /// The network is back with the addresses that it had, or another way through it was found:
+    /// what is unfinished begins anew.
     NetworkOnline,
     /// The machine's addresses changed, or may have: every connection may use a dead one.
     NetworkChanged,
