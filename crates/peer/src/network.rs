@@ -3,7 +3,6 @@
 
 mod gathering;
 mod relay;
-mod servers;
 mod sockets;
 mod stream;
 

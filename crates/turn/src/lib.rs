@@ -3,7 +3,7 @@
 //! [`TurnServer`] relays UDP for clients that reach it by UDP, TCP or TLS; [`TurnClient`] is the
 //! other side, and [`BindingClient`] asks which address a server sees. All are told the time and
 //! the randomness, and perform nothing. [`BindingRequest`] and [`answer_binding`] are the two
-//! sides of plain STUN.
+//! sides of plain STUN. [`ServerUrl`] says where a server is.
 //!
 //! # The server's driver
 //! 1. Wait for a datagram, for a message of a stream (cut with [`length_in_stream`]), for a
@@ -32,6 +32,7 @@ mod server;
 mod special;
 mod stream;
 mod stun;
+mod url;
 
 pub use binding::{BindingClient, BindingOutput, BindingRequest, NoAddress, answer_binding};
 pub use client::{ClientConfig, ClientError, ClientEvent, ClientOutput, TurnClient};
@@ -43,6 +44,7 @@ pub use server::{
 };
 pub use special::special_addresses;
 pub use stream::{NotTurn, length_in_stream};
+pub use url::{ServerUrl, Service};
 
 /// How a client and a server reach each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -67,14 +67,15 @@ impl Own {
             Transport::Udp | Transport::Tcp => Some(self.relay.listen),
             Transport::Tls => self.relay.tls_listen,
         };
-        place.host == self.host && listen.is_some_and(|listen| listen.port() == place.port)
+        let has_port = listen.is_some_and(|listen| listen.port() == place.url.port);
+        has_port && place.url.host == self.host.trim_matches(['[', ']'])
     }
 
     /// What the settings have and participants are not told of.
     fn missing(&self, studio: &Studio, servers: &[IceServer]) -> Vec<Finding> {
         let has = |by: &[Transport]| {
             let places = servers.iter().flat_map(|server| &server.urls);
-            let mut places = places.filter_map(|url| Place::parse(url));
+            let mut places = places.filter_map(|url| Place::read(url));
             places.any(|place| by.contains(&place.transport) && self.is_at(&place))
         };
         let RelayConfig { listen, tls_listen, .. } = &self.relay;
@@ -100,7 +101,7 @@ impl Own {
 
 /// Asks at one URL.
 async fn ask(url: &str, server: &IceServer, own: Option<&Own>) -> Finding {
-    let Some(place) = Place::parse(url) else {
+    let Some(place) = Place::read(url) else {
         let advice = "write it as turn:HOST:PORT?transport=udp";
         return Finding::warn(RELAY, format!("{url} is understood by few browsers"), advice);
     };
@@ -144,7 +145,8 @@ async fn trip(
 
 /// What is wrong, and what to do.
 fn told(trouble: &Trouble, place: &Place, is_own: bool) -> (String, String) {
-    let Place { port, transport, .. } = place;
+    let Place { url, transport } = place;
+    let port = url.port;
     let by = if *transport == Transport::Udp { "UDP" } else { "TCP" };
     let firewall =
         format!("see whether it runs, and whether a firewall lets {by} port {port} through");

@@ -6,16 +6,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use openstudio_server::ServerConfig;
-use openstudio_turn::{BindingRequest, NoAddress};
+use openstudio_turn::{BindingRequest, NoAddress, ServerUrl};
 use openstudio_units::Seed;
 use tokio::net::{UdpSocket, lookup_host};
 
 use super::finding::Finding;
 
 const STUN: &str = "stun";
-
-/// The port of `stun:` without one (RFC 8489 §9).
-const DEFAULT_PORT: u16 = 3478;
 
 /// How long is waited for an answer before the request is sent again (RFC 8489 §6.2.1); twice
 /// as long each time.
@@ -42,12 +39,17 @@ pub(crate) async fn check(config: &ServerConfig) -> Vec<Finding> {
     let mut found = Vec::new();
     let mut mapped = Vec::new();
     for url in servers {
-        let Some(place) = url.strip_prefix("stun:") else {
+        if url.starts_with("stuns:") {
             let words = format!("{url} is asked over TLS by browsers, and is not checked");
             found.push(Finding::ok(STUN, words));
             continue;
+        }
+        let Some(place) = ServerUrl::read(url) else {
+            let words = format!("{url} names no server");
+            found.push(Finding::fail(STUN, words, "write it as stun:HOST:PORT"));
+            continue;
         };
-        match ask(&socket, place).await {
+        match ask(&socket, &place).await {
             Ok((server, address)) => {
                 let words = format!("{url} answers; it sees this machine as {address}");
                 found.push(Finding::ok(STUN, words));
@@ -124,12 +126,9 @@ impl From<io::Error> for Trouble {
 }
 
 /// Asks a server as which address it sees this socket. Returns both.
-async fn ask(socket: &UdpSocket, place: &str) -> Result<(SocketAddr, SocketAddr), Trouble> {
-    // The query of a URI (`?transport=`) is not for us.
-    let place = place.split('?').next().unwrap_or_default();
-    let has_port = place.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-    let place = if has_port { place.to_owned() } else { format!("{place}:{DEFAULT_PORT}") };
-    let mut addresses = lookup_host(place).await.map_err(|_| Trouble::Name)?;
+async fn ask(socket: &UdpSocket, place: &ServerUrl) -> Result<(SocketAddr, SocketAddr), Trouble> {
+    let found = lookup_host((&*place.host, place.port)).await;
+    let mut addresses = found.map_err(|_| Trouble::Name)?;
     let server = addresses.find(SocketAddr::is_ipv4).ok_or(Trouble::Name)?;
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(io::Error::other)?;
@@ -216,16 +215,17 @@ mod tests {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let own = socket.local_addr().unwrap();
         for lose in [0, 1] {
-            let place = server(None, lose).await;
-            let (from, seen) = ask(&socket, &place.to_string()).await.unwrap();
-            assert_eq!((from, seen), (place, own));
+            let server = server(None, lose).await;
+            let place = ServerUrl::read(&format!("stun:{server}")).unwrap();
+            assert_eq!(ask(&socket, &place).await.unwrap(), (server, own));
         }
     }
 
     #[tokio::test]
     async fn names_that_lead_nowhere_and_ports_without_a_server_are_told_apart() {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        assert!(matches!(ask(&socket, "stun.invalid").await, Err(Trouble::Name)));
+        let place = ServerUrl::read("stun:stun.invalid").unwrap();
+        assert!(matches!(ask(&socket, &place).await, Err(Trouble::Name)));
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use openstudio_tls::{ClientTls, ConnectError};
 use openstudio_turn::{
-    ClientConfig, ClientError, ClientEvent, ClientOutput, Credentials, Family, Transport,
-    TurnClient, length_in_stream,
+    ClientConfig, ClientError, ClientEvent, ClientOutput, Credentials, Family, ServerUrl, Service,
+    Transport, TurnClient, length_in_stream,
 };
 use openstudio_units::{Seed, Timestamp};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -29,32 +29,21 @@ const PAYLOAD: &[u8] = b"openstudio doctor";
 /// The most that is read at once, bytes.
 const MAX_READ: usize = 2_048;
 
-/// Where a TURN server is, as its URL has it (RFC 7065).
+/// A TURN server, and how it is spoken to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Place {
-    pub(super) host: String,
-    pub(super) port: u16,
+    pub(super) url: ServerUrl,
     pub(super) transport: Transport,
 }
 
 impl Place {
-    pub(super) fn parse(url: &str) -> Option<Self> {
-        let (scheme, rest) = url.split_once(':')?;
-        let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let (transport, port) = match (scheme, query) {
-            ("turn", "" | "transport=udp") => (Transport::Udp, 3478),
-            ("turn", "transport=tcp") => (Transport::Tcp, 3478),
-            ("turns", "" | "transport=tcp") => (Transport::Tls, 5349),
-            _ => return None,
-        };
-        let (host, port) = match place.rsplit_once(':') {
-            // What follows the last colon of a bare IPv6 address is no port.
-            Some((host, given)) if !host.contains(':') || host.ends_with(']') => {
-                (host, given.parse().ok()?)
-            }
-            Some(_) | None => (place, port),
-        };
-        (!host.is_empty()).then(|| Self { host: host.to_owned(), port, transport })
+    /// Reads the URL of a TURN server.
+    pub(super) fn read(url: &str) -> Option<Self> {
+        let url = ServerUrl::read(url)?;
+        match url.service {
+            Service::Turn(transport) => Some(Self { url, transport }),
+            Service::Stun => None,
+        }
     }
 }
 
@@ -250,7 +239,7 @@ impl End {
 
 /// Opens the way to a server.
 async fn open(place: &Place, tls: &ClientTls) -> Result<(Way, SocketAddr), Trouble> {
-    let authority = format!("{}:{}", place.host, place.port);
+    let authority = place.url.authority();
     let mut found = lookup_host(authority.as_str()).await.map_err(|_| Trouble::Name)?;
     let server = found.next().ok_or(Trouble::Name)?;
     let way = match place.transport {
@@ -267,28 +256,4 @@ async fn open(place: &Place, tls: &ClientTls) -> Result<(Way, SocketAddr), Troub
         },
     };
     Ok((way, server))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn urls_are_read_as_browsers_read_them() {
-        let at =
-            |host: &str, port, transport| Some(Place { host: host.to_owned(), port, transport });
-        for (url, place) in [
-            ("turn:a.example", at("a.example", 3478, Transport::Udp)),
-            ("turn:a.example:5?transport=tcp", at("a.example", 5, Transport::Tcp)),
-            ("turns:a.example", at("a.example", 5349, Transport::Tls)),
-            ("turns:[2001:db8::1]:5?transport=tcp", at("[2001:db8::1]", 5, Transport::Tls)),
-            ("turn:[2001:db8::1]", at("[2001:db8::1]", 3478, Transport::Udp)),
-            ("turns:a.example?transport=udp", None),
-            ("turn:a.example:x", None),
-            ("turn:", None),
-            ("stun:a.example", None),
-        ] {
-            assert_eq!(Place::parse(url), place, "{url}");
-        }
-    }
 }

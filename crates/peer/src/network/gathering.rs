@@ -15,14 +15,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use openstudio_session::wire::{IceConfig, IceServer};
-use openstudio_turn::{BindingClient, BindingOutput, Credentials};
+use openstudio_turn::{BindingClient, BindingOutput, Credentials, ServerUrl, Service};
 use openstudio_units::{Seed, Timestamp};
 use str0m::Candidate;
 use tokio::net::lookup_host;
 use tokio::sync::mpsc;
 
 use super::relay::{Happening, Relay, RelayId, Target};
-use super::servers::{Server, Service};
 use super::sockets::Sockets;
 use super::stream::Said;
 use super::{Arrival, Arrived, Change, Datagram};
@@ -53,7 +52,7 @@ const AGAIN_AT_MOST: Duration = Duration::from_secs(64);
 pub(super) struct Resolved {
     round: u64,
     url: String,
-    server: Server,
+    server: ServerUrl,
     addresses: Vec<SocketAddr>,
 }
 

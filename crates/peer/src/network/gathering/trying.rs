@@ -20,7 +20,7 @@ impl Gathering {
             }
         }
         let has_relay = self.has_relay();
-        let servers = urls.into_iter().filter_map(|url| Some((Server::read(&url)?, url)));
+        let servers = urls.into_iter().filter_map(|url| Some((ServerUrl::read(&url)?, url)));
         for (server, url) in servers {
             if !(has_relay && matches!(server.service, Service::Turn(_))) {
                 self.unresolved += 1;
@@ -216,7 +216,7 @@ impl Gathering {
 }
 
 /// Looks a name up and tells what it leads to, even if it is nothing.
-async fn resolve(round: u64, (url, server): (String, Server), arrivals: mpsc::Sender<Arrival>) {
+async fn resolve(round: u64, (url, server): (String, ServerUrl), arrivals: mpsc::Sender<Arrival>) {
     let looking = tokio::time::timeout(LOOKUP, lookup_host((&*server.host, server.port)));
     let found = looking.await.map_err(io::Error::other).flatten();
     let addresses = found.map(Iterator::collect).unwrap_or_default();

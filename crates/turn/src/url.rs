@@ -1,6 +1,6 @@
 //! The URLs of STUN and TURN servers (RFC 7064, RFC 7065).
 
-use openstudio_turn::Transport;
+use crate::Transport;
 
 /// The ports where a URL names none (RFC 8489 §9, RFC 8656 §6).
 const PORT: u16 = 3478;
@@ -8,25 +8,28 @@ const TLS_PORT: u16 = 5349;
 
 /// What a server is for, and how it is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Service {
+pub enum Service {
     /// STUN by datagrams.
     Stun,
     /// TURN.
     Turn(Transport),
 }
 
-/// What a URL says.
+/// What the URL of a STUN or TURN server says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Server {
-    pub(super) service: Service,
+pub struct ServerUrl {
+    /// What the server is for.
+    pub service: Service,
     /// A name or an address, without brackets.
-    pub(super) host: String,
-    pub(super) port: u16,
+    pub host: String,
+    /// The port, which is the usual one of the scheme if the URL names none.
+    pub port: u16,
 }
 
-impl Server {
-    /// Reads a URL; none for what is not spoken here: STUN by streams, DTLS, other schemes.
-    pub(super) fn read(url: &str) -> Option<Self> {
+impl ServerUrl {
+    /// Reads a URL. Returns none for what is not spoken here: STUN by streams, DTLS, other
+    /// schemes; and for what is no URL of a server.
+    pub fn read(url: &str) -> Option<Self> {
         let (scheme, rest) = url.split_once(':')?;
         let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
         let transport = query.strip_prefix("transport=").unwrap_or_default();
@@ -40,6 +43,12 @@ impl Server {
         let usual = if service == Service::Turn(Transport::Tls) { TLS_PORT } else { PORT };
         let (host, port) = split(place, usual)?;
         (!host.is_empty()).then(|| Self { service, host: host.to_owned(), port })
+    }
+
+    /// Returns `HOST:PORT`, with an IPv6 address in brackets.
+    pub fn authority(&self) -> String {
+        let Self { host, port, .. } = self;
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
     }
 }
 
@@ -71,8 +80,20 @@ mod tests {
             ("turns:[2001:db8::1]", turn(Transport::Tls), "2001:db8::1", 5349),
             ("turns:relay.example:443?transport=tcp", turn(Transport::Tls), "relay.example", 443),
         ] {
-            let read = Server { service, host: host.to_owned(), port };
-            assert_eq!(Server::read(url), Some(read), "{url}");
+            let read = ServerUrl { service, host: host.to_owned(), port };
+            assert_eq!(ServerUrl::read(url), Some(read), "{url}");
+        }
+    }
+
+    #[test]
+    fn an_authority_has_brackets_around_colons() {
+        for (url, authority) in [
+            ("stun:stun.example", "stun.example:3478"),
+            ("turns:192.0.2.1:443", "192.0.2.1:443"),
+            ("turns:[2001:db8::1]", "[2001:db8::1]:5349"),
+        ] {
+            let read = ServerUrl::read(url).unwrap();
+            assert_eq!(read.authority(), authority);
         }
     }
 
@@ -89,9 +110,10 @@ mod tests {
             "turn:relay.example:port",
             "turn:[2001:db8::1",
             "turn:[2001:db8::1]5",
+            "turn:2001:db8::1",
             "http://relay.example/",
         ] {
-            assert_eq!(Server::read(url), None, "{url}");
+            assert_eq!(ServerUrl::read(url), None, "{url}");
         }
     }
 }
