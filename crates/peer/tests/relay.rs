@@ -17,8 +17,19 @@ fn with_relay(config: &mut ServerConfig) {
     config.relay = Some(RelayConfig::new("127.0.0.1:0".parse().unwrap()));
 }
 
+/// The same, where there is no IPv4.
+fn with_relay_v6(config: &mut ServerConfig) {
+    config.listen = "[::1]:0".parse().unwrap();
+    config.relay = Some(RelayConfig::new(config.listen));
+}
+
 fn relayed(options: &mut Options) {
     options.relay_only = true;
+}
+
+fn relayed_by_tcp(options: &mut Options) {
+    options.relay_only = true;
+    options.lose = 100;
 }
 
 /// Starts a room of as many as there are changes of their options.
@@ -37,7 +48,10 @@ async fn room(studio: &Studio, changes: &[fn(&mut Options)]) -> Vec<Participant>
 }
 
 async fn hear_each_other(name: &str, changes: &[fn(&mut Options)]) {
-    let studio = Studio::with(name, with_relay).await;
+    hear_each_other_at(Studio::with(name, with_relay).await, changes).await;
+}
+
+async fn hear_each_other_at(studio: Studio, changes: &[fn(&mut Options)]) {
     let all = room(&studio, changes).await;
     all_hear_all(&all).await;
     for participant in all {
@@ -58,11 +72,17 @@ async fn one_who_needs_the_relay_hears_one_who_does_not_and_is_heard() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_loses_all_datagrams_reaches_the_relay_by_tcp() {
-    let by_tcp = |options: &mut Options| {
-        options.relay_only = true;
-        options.lose = 100;
-    };
-    hear_each_other("relayed-tcp", &[by_tcp, relayed]).await;
+    hear_each_other("relayed-tcp", &[relayed_by_tcp, relayed]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relay_of_ipv6_serves_by_udp_and_by_tcp() {
+    if std::net::UdpSocket::bind("[::1]:0").is_err() {
+        // Containers often have none.
+        return;
+    }
+    let studio = Studio::with("relayed-v6", with_relay_v6).await;
+    hear_each_other_at(studio, &[relayed, relayed_by_tcp]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
