@@ -249,10 +249,10 @@ impl Jitter {
             self.delays.pop_front();
         }
         self.delays.push_back(transit);
-        let mut sorted: Vec<i64> = self.delays.iter().copied().collect();
-        sorted.sort_unstable();
-        let fastest = sorted.first().copied().unwrap_or_default();
-        let most = sorted.get(sorted.len() * 97 / 100).copied().unwrap_or_default();
+        let mut delays: Vec<i64> = self.delays.iter().copied().collect();
+        let place = delays.len() * 97 / 100;
+        let (faster, most, _) = delays.select_nth_unstable(place);
+        let (most, fastest) = (*most, faster.iter().copied().min().unwrap_or(*most));
         self.target = (most - fastest).unsigned_abs().saturating_add(PACKET).min(DELAY_LIMIT);
     }
 }

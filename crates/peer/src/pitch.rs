@@ -1,7 +1,5 @@
 //! What a stream sounds like: how loud it is and, where it is a tone, which.
 
-use std::collections::VecDeque;
-
 use crate::SAMPLE_RATE;
 
 /// How much of a stream is looked at: the latest 100 ms.
@@ -32,18 +30,18 @@ impl Heard {
 /// The latest sound of one stream.
 #[derive(Debug, Default)]
 pub struct Listening {
-    samples: VecDeque<f32>,
+    /// Two windows at most, so that not each piece moves what stays.
+    samples: Vec<f32>,
     tone: Option<f32>,
 }
 
 impl Listening {
     /// Takes the next samples.
     pub fn take(&mut self, samples: impl IntoIterator<Item = f32>) {
-        for sample in samples {
-            if self.samples.len() == WINDOW {
-                self.samples.pop_front();
-            }
-            self.samples.push_back(if sample.is_finite() { sample } else { 0.0 });
+        let finite = |sample: f32| if sample.is_finite() { sample } else { 0.0 };
+        self.samples.extend(samples.into_iter().map(finite));
+        if self.samples.len() > 2 * WINDOW {
+            self.samples.drain(..self.samples.len() - WINDOW);
         }
     }
 
@@ -54,7 +52,7 @@ impl Listening {
 
     /// Looks at what is heard.
     pub fn heard(&mut self) -> Heard {
-        let samples: &[f32] = self.samples.make_contiguous();
+        let (_, samples) = self.samples.split_at(self.samples.len().saturating_sub(WINDOW));
         let power = mean_square(samples.iter().copied());
         let level_db = (10.0 * power.max(1e-12).log10()) as f32;
         let hertz = (level_db > AUDIBLE_DB)
@@ -87,11 +85,14 @@ fn frequency(samples: &[f32]) -> Option<f64> {
 /// Returns the share of the power that is not at `hertz`.
 fn impurity(samples: &[f32], hertz: f64, power: f64) -> f64 {
     let step = std::f64::consts::TAU * hertz / f64::from(SAMPLE_RATE);
+    // The phase turns by multiplication: a sine for each sample would cost more than all the rest.
+    let (turn_sine, turn_cosine) = step.sin_cos();
+    let (mut s, mut c) = (0.0, 1.0);
     let (mut sine, mut cosine) = (0.0, 0.0);
-    for (index, sample) in samples.iter().enumerate() {
-        let (s, c) = (step * index as f64).sin_cos();
-        sine += f64::from(*sample) * s;
-        cosine += f64::from(*sample) * c;
+    for sample in samples.iter().copied().map(f64::from) {
+        sine += sample * s;
+        cosine += sample * c;
+        (s, c) = (s * turn_cosine + c * turn_sine, c * turn_cosine - s * turn_sine);
     }
     let count = samples.len().max(1) as f64;
     let tone = 2.0 * (sine.powi(2) + cosine.powi(2)) / count.powi(2);
@@ -119,6 +120,20 @@ mod tests {
             let found = heard.hertz.unwrap();
             assert!((found - hertz as f32).abs() < 1.0, "{hertz} Hz was {found}");
             assert!((heard.level_db + 23.01).abs() < 0.1, "{} dBFS", heard.level_db);
+        }
+    }
+
+    #[test]
+    fn the_latest_tenth_of_a_second_counts_whatever_came_before_and_in_whatever_pieces() {
+        let mut sound = vec![0.0; 3 * WINDOW];
+        Noise::new(Seed::from_number(3), 0.5).fill(&mut sound);
+        let mut latest = [0.0; WINDOW];
+        Tone::new(SAMPLE_RATE, 950, 0.1).fill(&mut latest);
+        sound.extend(latest);
+        for piece in [1, 960, 4_799, 4_801, sound.len()] {
+            let mut listening = Listening::default();
+            sound.chunks(piece).for_each(|piece| listening.take(piece.iter().copied()));
+            assert_eq!(listening.heard(), heard(&latest), "in pieces of {piece}");
         }
     }
 
