@@ -1,7 +1,7 @@
 // A small internet for a test: homes behind NATs, on lines that delay and lose, and a public
 // namespace. The program is `openstudio-netlab`; its documentation has the orders.
 
-import { spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 
@@ -74,6 +74,15 @@ export class Netlab {
   async renumber(home, what = 'public') {
     const { address, public: seen } = await this.order({ do: 'renumber', home: home.name, what });
     Object.assign(home, { address, public: seen });
+  }
+
+  // From now on nothing that a home sends to a port by TCP arrives.
+  blockTcp(home, port) {
+    const run = (...words) => execFileSync(home.prefix[0], [...home.prefix.slice(1), 'ip', ...words]);
+    const table = `${port}`;
+    // Its own loopback takes nothing that is for somebody else.
+    run('route', 'add', 'default', 'dev', 'lo', 'table', table);
+    run('rule', 'add', 'ipproto', 'tcp', 'dport', `${port}`, 'lookup', table);
   }
 
   // Starts a STUN server in the public namespace, and returns its URL.
