@@ -46,6 +46,8 @@ async function measure(room) {
   await assertRosters(people, names);
   await sleep(Math.max(0, last + SETTLE_MS - Date.now()));
   await hearAll(people, { natives: natives.members });
+  // To look through minutes of recorded sound takes a core for a while, and to leave is no gap.
+  const window = { since: begun, until: Date.now() };
 
   const pageGaps = (await Promise.all(people.map((person) =>
     person.allGaps(everybody.filter(({ name }) => name !== person.name))))).flat();
@@ -53,7 +55,7 @@ async function measure(room) {
   assertReported(report, natives.members, names);
   await assertNoGhosts(people, people.map(({ name }) => name));
   const returns = returnsFrom(kills, await outagesOf(people, report), names);
-  return { kills, returns, pageGaps, nativeGaps: packetGaps(report, begun, 0) };
+  return { kills, returns, pageGaps, nativeGaps: packetGaps(report, window, 0) };
 }
 
 function summary({ kills, returns, pageGaps, nativeGaps }) {

@@ -51,12 +51,17 @@ export function returnsFrom(kills, outages, names) {
 export const quantile = (values, share) =>
   values.toSorted((a, b) => a - b)[Math.ceil(values.length * share) - 1];
 
-// Times above `limit` ms without a packet at natives, while the server was being killed.
-export const packetGaps = (report, since, limit) =>
-  report.directions.flatMap(({ from, to, gaps }) =>
-    gaps
-      .filter(({ ms, untilMs }) => ms > limit && untilMs - ms >= since)
-      .map(({ ms, untilMs }) => ({ at: to, of: from, ms, atMs: untilMs - ms - since })));
+// Natives note the latest so many gaps of each direction.
+const NOTED_GAPS = 512;
+
+// Times above `limit` ms without a packet at natives that began between two moments.
+export const packetGaps = (report, { since, until: end }, limit) =>
+  report.directions.flatMap(({ from, to, gaps }) => {
+    assert.ok(gaps.length < NOTED_GAPS, `${to} had more gaps of ${from} than are noted`);
+    return gaps
+      .map(({ ms, untilMs }) => ({ at: to, of: from, ms, atMs: untilMs - ms - since }))
+      .filter(({ ms, atMs }) => ms > limit && atMs >= 0 && atMs < end - since);
+  });
 
 // Each of `people` has come back since `lost`, a moment when the server was killed.
 export async function assertBack(people, lost) {

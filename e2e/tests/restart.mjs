@@ -82,11 +82,12 @@ suite((scenario) => {
     ends.push({ killed: stopped, answered: Date.now() });
     await returned(stopped);
     await hearAll(people, { natives: natives.members });
+    const window = { since: begun, until: Date.now() };
 
     const longest = await assertNoGaps(people, everybody);
     const report = await natives.stop();
     assertReported(report, natives.members, names);
-    assert.deepEqual(packetGaps(report, begun, PACKET_GAP_MS), [], 'times without a packet');
+    assert.deepEqual(packetGaps(report, window, PACKET_GAP_MS), [], 'times without a packet');
     await assertNoGhosts(people, people.map(({ name }) => name));
     const returns = returnsFrom(ends, await outagesOf(people, report), names).map(({ fromKill }) => fromKill);
     console.log(`  longest gap: ${longest} ms; back after ${Math.max(...returns)} ms at most`);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 const NOTED: Duration = Duration::from_millis(60);
 
 /// Of one kind, so many of the latest are kept.
-const KEPT: usize = 64;
+const KEPT: usize = 512;
 
 /// A time without any packet of somebody who sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
