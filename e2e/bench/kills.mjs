@@ -3,6 +3,7 @@
 //
 // - gaps: the longest time without a packet at any native, and without a tone in what a page
 //   plays, and how many of them are above 100 ms;
+// - moments: those of natives, which share a process, by the time since the latest kill;
 // - resume: ms until a participant has the seat again, from the kill and from the server's first
 //   answer;
 // - at the end everybody knows the same ten, and nobody is listed who has left.
@@ -21,6 +22,7 @@ const EVERY_MS = 10_000;
 const NATIVES = 8;
 const GAP_MS = 100;
 const SETTLE_MS = 8_000;
+const MOMENT_MS = 300;
 
 const { values: options } = parseArgs({
   options: { minutes: { type: 'string', default: '5' }, json: { type: 'boolean', default: false } },
@@ -55,10 +57,29 @@ async function measure(room) {
   assertReported(report, natives.members, names);
   await assertNoGhosts(people, people.map(({ name }) => name));
   const returns = returnsFrom(kills, await outagesOf(people, report), names);
-  return { kills, returns, pageGaps, nativeGaps: packetGaps(report, window, 0) };
+  const nativeGaps = packetGaps(report, window, 0);
+  return { kills, returns, pageGaps, nativeGaps, moments: momentsOf(nativeGaps, kills, begun) };
 }
 
-function summary({ kills, returns, pageGaps, nativeGaps }) {
+// The moments at which gaps that are too long began: in how many directions, how long the longest
+// was, and how long after the latest kill the first one ended.
+function momentsOf(gaps, kills, begun) {
+  const moments = [];
+  for (const { atMs, ms } of gaps.filter((gap) => gap.ms > GAP_MS).toSorted((a, b) => a.atMs - b.atMs)) {
+    const latest = moments.at(-1);
+    if (latest && atMs < latest.atMs + MOMENT_MS) {
+      latest.directions += 1;
+      latest.longestMs = Math.max(latest.longestMs, ms);
+    } else {
+      const end = atMs + ms;
+      const before = kills.map(({ killed }) => killed - begun).filter((killed) => killed <= end);
+      moments.push({ atMs, directions: 1, longestMs: ms, sinceKillMs: end - (before.at(-1) ?? 0) });
+    }
+  }
+  return moments;
+}
+
+function summary({ kills, returns, pageGaps, nativeGaps, moments }) {
   const longest = (gaps) => Math.max(0, ...gaps.map(({ ms }) => ms));
   const above = (gaps) => gaps.filter(({ ms }) => ms > GAP_MS);
   const share = (key, part) => quantile(returns.map((one) => one[key]), part);
@@ -71,6 +92,7 @@ function summary({ kills, returns, pageGaps, nativeGaps }) {
     resumeFromAnswerMs: of('fromAnswer'),
     longestPacketGapMs: longest(nativeGaps),
     packetGapsAbove: above(nativeGaps),
+    moments,
     longestToneGapMs: longest(pageGaps),
     toneGapsAbove: above(pageGaps),
   };
@@ -94,5 +116,8 @@ say(`${result.kills} kills, the server answered after ${result.answeredMs} ms (m
 say(`  seat again, from the kill:        ${times(result.resumeFromKillMs)}`);
 say(`  seat again, from the first answer: ${times(result.resumeFromAnswerMs)}`);
 say(`  without a packet, at natives:     ${gaps(result.longestPacketGapMs, result.packetGapsAbove)}`);
+for (const { directions, longestMs, sinceKillMs } of result.moments) {
+  say(`    until ${sinceKillMs} ms after a kill: ${longestMs} ms, in ${directions} directions`);
+}
 say(`  without a tone, in pages:         ${gaps(result.longestToneGapMs, result.toneGapsAbove)}`);
 assert.ok(result.returns > 0);

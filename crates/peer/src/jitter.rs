@@ -324,6 +324,41 @@ mod tests {
             .collect()
     }
 
+    /// Plays a minute of which a tenth is lost, and each packet carries the one before again.
+    fn play_with_copies(seed: u64, jitter_ms: u64) -> (JitterCounters, u64) {
+        let mut rng = Seed::from_number(seed).rng();
+        let mut jitter = Jitter::default();
+        let mut arrivals = VecDeque::new();
+        let (mut missing, mut twice) = (false, 0);
+        for n in 0..3_000 {
+            let arrival = n * 20 + 15 + rng.between(0, jitter_ms);
+            let is_lost = rng.between(0, 9) == 0;
+            if is_lost {
+                twice += u64::from(missing);
+            } else {
+                if missing {
+                    arrivals.push_back((arrival, n - 1));
+                }
+                arrivals.push_back((arrival, n));
+            }
+            missing = is_lost;
+            while let Some((ms, n)) = arrivals.pop_front_if(|(ms, _)| *ms <= n * 20 + 19) {
+                jitter.push(Timestamp::from_millis(ms), n * PACKET, PACKET, data(n));
+            }
+            jitter.pull();
+        }
+        (jitter.counters(), twice)
+    }
+
+    #[test]
+    fn where_each_packet_carries_the_one_before_only_what_is_lost_twice_is_made_up() {
+        for (seed, jitter_ms) in (1..6).flat_map(|seed| [(seed, 0), (seed, 3)]) {
+            let (counters, twice) = play_with_copies(seed, jitter_ms);
+            assert!(twice > 10);
+            assert_eq!(counters.concealed, twice, "seed {seed}: {counters:?}");
+        }
+    }
+
     #[test]
     fn a_steady_stream_is_played_in_order_after_two_packets() {
         let (frames, jitter) = play(&[Some(0); 50]);
