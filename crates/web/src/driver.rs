@@ -22,6 +22,7 @@ mod stats;
 mod studio;
 mod tabs;
 mod timer;
+mod told;
 
 pub(crate) use browser::{copy_text, is_secure, local_time, remember, remembered};
 pub(crate) use event::{Event, Sender, Wish};
