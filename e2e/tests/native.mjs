@@ -30,6 +30,11 @@ async function mixedRoom(room, pages, natives) {
     { connections, iceRestarts, rejected },
     { connections: pages * (pages + natives - 1), iceRestarts: 0, rejected: 0 },
   );
+  // A browser that probes the way to a native mixes padding into what it says.
+  const descriptions = await host.page.evaluate(() =>
+    [...window.__e2e.connections].map(({ remoteDescription }) => remoteDescription.sdp));
+  const unprobed = descriptions.filter((sdp) => !sdp.includes('transport-wide-cc'));
+  assert.equal(unprobed.length, natives);
   for (const person of room.people) {
     await until(`${person.name} shows all as connected`, async () =>
       (await person.countOf('Connected')) === pages + natives - 1);

@@ -15,6 +15,7 @@ use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::format::Codec;
 use str0m::media::{Direction, Frequency, MediaData, MediaKind, MediaTime, Mid};
 use str0m::net::{Protocol, Receive, Transmit};
+use str0m::rtp::Extension;
 use str0m::{Event, IceConnectionState, Output, Rtc, RtcConfig};
 
 use crate::ear::Ear;
@@ -121,7 +122,13 @@ impl Connection {
         now: Instant,
         network: &Network,
     ) -> Result<Self, OpError> {
+        // Without transport-wide sequence numbers a browser sends no probes. In a stream of sound
+        // they are packets of padding, and str0m takes what is lost beside one for padding, too:
+        // its copy is not looked for.
         let mut config = RtcConfig::new()
+            .clear_extension_map()
+            .set_extension(1, Extension::AudioLevel)
+            .set_extension(4, Extension::RtpMid)
             .clear_codecs()
             .enable_opus(true, true)
             .set_red_distances(&REDUNDANT)
