@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { createInterface } from 'node:readline';
 import { until } from './poll.mjs';
 import { NAMES, toneOf } from './tones.mjs';
 
@@ -27,6 +28,7 @@ export class Natives {
     this.printed = '';
     this.log = '';
     this.process.stdout.on('data', (data) => (this.printed += data));
+    this.lines = createInterface({ input: this.process.stdout });
     this.process.stderr.on('data', (data) => (this.log += data));
     this.exited = once(this.process, 'close');
   }
@@ -37,7 +39,17 @@ export class Natives {
     this.stopped = true;
     this.process.kill('SIGTERM');
     await this.exited;
-    return this.printed ? JSON.parse(this.printed) : undefined;
+    const latest = this.printed.trimEnd().split('\n').at(-1);
+    return latest ? JSON.parse(latest) : undefined;
+  }
+
+  // What they report of this moment.
+  async report() {
+    const line = once(this.lines, 'line');
+    this.process.kill('SIGUSR1');
+    const ended = this.exited.then(() => assert.fail(`the natives ended early: ${this.log}`));
+    const [latest] = await Promise.race([line, ended]);
+    return JSON.parse(latest);
   }
 
   // Waits until each hears everybody, `members` too. Returns how many directions that are.
@@ -49,19 +61,22 @@ export class Natives {
     return directions;
   }
 
-  // Waits until each hears everybody, then lets them leave; each must have heard everybody:
-  // other natives by their frequency, pages by `members`' tones.
+  // Waits until each is connected with everybody and hears them at that moment, other natives by
+  // their frequency, pages by `members`' tones; then lets them leave.
   async heardAll(members) {
     const directions = await this.hearAll(members);
+    const tones = new Map([...members, ...this.members].map(({ name, tone }) => [name, tone]));
+    const right = ({ from, hz, heard, state }) =>
+      heard && state === 'connected' && hz !== null && Math.abs(hz - tones.get(from)) < NEAREST_HZ;
+    let wrong = [];
+    await until(() => `the natives hear all; they do not: ${JSON.stringify(wrong)}`, async () => {
+      const report = await this.report();
+      assert.equal(report.directions.length, directions);
+      wrong = report.directions.filter((one) => !right(one));
+      return wrong.length === 0;
+    }, { timeout: HEARD_LIMIT_MS });
     const report = await this.stop();
     assert.ok(report, `the natives ended early: ${this.log}`);
-    const tones = new Map([...members, ...this.members].map(({ name, tone }) => [name, tone]));
-    // That all were heard at one moment was seen above; of the last moment, a busy machine may
-    // have made up a part.
-    const right = ({ from, hz }) => hz !== null && Math.abs(hz - tones.get(from)) < NEAREST_HZ;
-    const wrong = report.directions.filter((one) => !right(one));
-    assert.deepEqual(wrong, [], 'what natives do not hear');
-    assert.equal(report.directions.length, directions);
     return report;
   }
 }

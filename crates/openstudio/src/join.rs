@@ -3,9 +3,11 @@
 //! Decides nothing about connections: that is in `openstudio-peer`.
 
 mod print;
+mod questions;
 mod report;
 mod trust;
 
+use std::cell::{Cell, OnceCell};
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -22,6 +24,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use self::print::{say, warn, warn_over};
+use self::questions::Questions;
 use self::report::{Milestones, Report};
 use self::trust::TrustOptions;
 
@@ -43,7 +46,8 @@ Exit codes:
   2  wrong usage
 
 Those who play a tone are heard by their frequency, who plays a file or is silent by the packets
-that come, everybody else by their level.";
+that come, everybody else by their level. On SIGUSR1 all that is printed at the end is printed as it
+is now.";
 
 /// The flags of `openstudio join`.
 #[derive(Debug, Clone, Args)]
@@ -102,7 +106,7 @@ pub(crate) struct JoinOptions {
     /// Count packets only after this many seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 0.0)]
     settle: f64,
-    /// Print one JSON object at the end.
+    /// Print one JSON object, on a line.
     #[arg(long)]
     json: bool,
 }
@@ -124,6 +128,7 @@ pub(crate) async fn run(
 ) -> anyhow::Result<ExitCode> {
     let seconds = options.seconds.map(Duration::try_from_secs_f64).transpose();
     let length = seconds.context("`--for` wants seconds, as in `--for 10`")?;
+    let mut questions = Questions::listen()?;
     let settle = Duration::try_from_secs_f64(options.settle);
     let settle = settle.context("`--settle` wants seconds, as in `--settle 10`")?;
     options.trust.check(&options.link).await?;
@@ -141,16 +146,26 @@ pub(crate) async fn run(
             None => std::future::pending().await,
         }
     };
-    let settled = std::cell::OnceCell::new();
+    let settled = OnceCell::new();
     let settling = async {
         tokio::time::sleep(settle).await;
         settled.get_or_init(|| snapshots(&members));
         std::future::pending::<()>().await;
     };
-    let mut milestones = Milestones::default();
+    let milestones = Cell::new(Milestones::default());
+    let tones = tones(&members);
+    let answering = async {
+        loop {
+            questions.next().await;
+            let now = snapshots_since(settled.get(), &members);
+            let report = Report { tones: &tones, snapshots: &now, milestones: milestones.get() };
+            tell(options, &report);
+        }
+    };
     tokio::select! {
-        () = follow(&members, begun, &mut milestones) => {}
+        () = follow(&members, begun, &milestones) => {}
         () = settling => {}
+        () = answering => {}
         () = misplaced(options, &members) => {}
         () = end => {}
         () = stop => {}
@@ -158,26 +173,35 @@ pub(crate) async fn run(
     if std::io::stderr().is_terminal() {
         warn("");
     }
-    let mut snapshots = snapshots(&members);
-    for (snapshot, earlier) in snapshots.iter_mut().zip(settled.into_inner().iter().flatten()) {
-        snapshot.count_from(earlier);
-    }
-    let tones = tones(&members);
+    let snapshots = snapshots_since(settled.get(), &members);
     let mut leaving = JoinSet::new();
     members.into_iter().for_each(|member| drop(leaving.spawn(member.participant.leave())));
     leaving.join_all().await;
     check_roles(options, &snapshots)?;
-    let report = Report { tones: &tones, snapshots: &snapshots, milestones };
-    if options.json {
-        say(&report.as_json().to_string());
-    } else {
-        say(&report.as_text(options.hear));
-    }
+    let report = Report { tones: &tones, snapshots: &snapshots, milestones: milestones.get() };
+    tell(options, &report);
     refused(&snapshots)?;
     if let Some(alarm) = report.alarm() {
         bail!("recording: {alarm}");
     }
     Ok(if report.all_hear() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn tell(options: &JoinOptions, report: &Report<'_>) {
+    if options.json {
+        say(&report.as_json().to_string());
+    } else {
+        say(&report.as_text(options.hear));
+    }
+}
+
+/// Returns what each knows, with packets counted from when they had settled.
+fn snapshots_since(settled: Option<&Vec<Snapshot>>, members: &[Member]) -> Vec<Snapshot> {
+    let mut snapshots = snapshots(members);
+    for (snapshot, earlier) in snapshots.iter_mut().zip(settled.into_iter().flatten()) {
+        snapshot.count_from(earlier);
+    }
+    snapshots
 }
 
 fn snapshots(members: &[Member]) -> Vec<Snapshot> {
@@ -275,7 +299,7 @@ fn has_company(snapshot: &Snapshot) -> bool {
 }
 
 /// Says how it goes, and notes when it is reached. Returns when all were put out.
-async fn follow(members: &[Member], begun: Instant, milestones: &mut Milestones) {
+async fn follow(members: &[Member], begun: Instant, milestones: &Cell<Milestones>) {
     let terminal = std::io::stderr().is_terminal();
     let mut watched: Vec<_> = members.iter().map(|m| m.participant.snapshot()).collect();
     let mut said = String::new();
@@ -288,13 +312,15 @@ async fn follow(members: &[Member], begun: Instant, milestones: &mut Milestones)
             .zip(&now)
             .filter(|(_, now)| has_company(now))
             .for_each(|(m, _)| m.cue.give());
-        let report = Report { tones: &tones, snapshots: &now, milestones: *milestones };
+        let mut reached = milestones.get();
+        let report = Report { tones: &tones, snapshots: &now, milestones: reached };
         if report.all_connected() {
-            milestones.connected.get_or_insert_with(|| begun.elapsed());
+            reached.connected.get_or_insert_with(|| begun.elapsed());
         }
         if report.all_hear() {
-            milestones.heard.get_or_insert_with(|| begun.elapsed());
+            reached.heard.get_or_insert_with(|| begun.elapsed());
         }
+        milestones.set(reached);
         if now.iter().all(|snapshot| snapshot.ended.is_some()) {
             return;
         }
