@@ -61,20 +61,22 @@ async function measure(room) {
   return { kills, returns, pageGaps, nativeGaps, moments: momentsOf(nativeGaps, kills, begun) };
 }
 
-// The moments at which gaps that are too long began: in how many directions, how long the longest
+// The moments at which gaps that are too long began: of whom and at how many, how long the longest
 // was, and how long after the latest kill the first one ended.
 function momentsOf(gaps, kills, begun) {
   const moments = [];
-  for (const { atMs, ms } of gaps.filter((gap) => gap.ms > GAP_MS).toSorted((a, b) => a.atMs - b.atMs)) {
-    const latest = moments.at(-1);
-    if (latest && atMs < latest.atMs + MOMENT_MS) {
-      latest.directions += 1;
-      latest.longestMs = Math.max(latest.longestMs, ms);
-    } else {
+  for (const { at, of, atMs, ms } of gaps.filter((gap) => gap.ms > GAP_MS).toSorted((a, b) => a.atMs - b.atMs)) {
+    let latest = moments.at(-1);
+    if (!latest || atMs >= latest.atMs + MOMENT_MS) {
       const end = atMs + ms;
       const before = kills.map(({ killed }) => killed - begun).filter((killed) => killed <= end);
-      moments.push({ atMs, directions: 1, longestMs: ms, sinceKillMs: end - (before.at(-1) ?? 0) });
+      latest = { atMs, directions: 0, of: [], at: [], longestMs: 0, sinceKillMs: end - (before.at(-1) ?? 0) };
+      moments.push(latest);
     }
+    latest.directions += 1;
+    latest.of = [...new Set([...latest.of, of])];
+    latest.at = [...new Set([...latest.at, at])];
+    latest.longestMs = Math.max(latest.longestMs, ms);
   }
   return moments;
 }
@@ -116,8 +118,8 @@ say(`${result.kills} kills, the server answered after ${result.answeredMs} ms (m
 say(`  seat again, from the kill:        ${times(result.resumeFromKillMs)}`);
 say(`  seat again, from the first answer: ${times(result.resumeFromAnswerMs)}`);
 say(`  without a packet, at natives:     ${gaps(result.longestPacketGapMs, result.packetGapsAbove)}`);
-for (const { directions, longestMs, sinceKillMs } of result.moments) {
-  say(`    until ${sinceKillMs} ms after a kill: ${longestMs} ms, in ${directions} directions`);
+for (const { directions, of, at, longestMs, sinceKillMs } of result.moments) {
+  say(`    until ${sinceKillMs} ms after a kill: ${longestMs} ms, in ${directions} directions, of ${of} at ${at}`);
 }
 say(`  without a tone, in pages:         ${gaps(result.longestToneGapMs, result.toneGapsAbove)}`);
 assert.ok(result.returns > 0);

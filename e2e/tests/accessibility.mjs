@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tapAll } from '../lib/desk.mjs';
 import { Participant } from '../lib/participant.mjs';
-import { gather, hearAll, roomOf } from '../lib/rooms.mjs';
+import { callNatives, gather, hearAll, roomOf } from '../lib/rooms.mjs';
 import { photograph, suite } from '../lib/suite.mjs';
 
 const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
@@ -23,6 +23,35 @@ async function violations({ page }) {
   }
   await page.emulateMedia({ colorScheme: null });
   return found;
+}
+
+// What of all that the Tab key reaches is covered when it has the focus, by what covers it, and how
+// many there are.
+async function covered({ page }) {
+  await page.evaluate(() => {
+    document.activeElement?.blur();
+    window.scrollTo(0, 0);
+  });
+  const seen = new Set();
+  const hidden = [];
+  for (;;) {
+    await page.keyboard.press('Tab');
+    const one = await page.evaluate(() => {
+      const element = document.activeElement;
+      if (!element || element === document.body) return undefined;
+      const tabs = (window.__tabs ??= new Map());
+      if (!tabs.has(element)) tabs.set(element, tabs.size);
+      const { left, top, width, height } = element.getBoundingClientRect();
+      const at = document.elementFromPoint(left + width / 2, top + height / 2);
+      const label = element.labels?.[0];
+      const free = at && (element.contains(at) || at.contains(element) || label?.contains(at));
+      const name = element.getAttribute('aria-label') ?? element.innerText ?? element.outerHTML;
+      return { id: tabs.get(element), cover: free ? undefined : `${name.slice(0, 60)} under ${at?.className}` };
+    });
+    if (!one || seen.has(one.id)) return { hidden, reached: seen.size };
+    seen.add(one.id);
+    if (one.cover) hidden.push(one.cover);
+  }
 }
 
 suite((scenario) => {
@@ -57,6 +86,22 @@ suite((scenario) => {
     await host.page.getByText('Microphone and loudspeaker').click();
     await photograph(host, 'desk-3');
     await photograph(caller, 'desk-3-caller');
+  });
+
+  scenario('what has the focus is not covered, on a wide screen and on a phone', async (room) => {
+    const { link } = await gather(room, { callers: 1 });
+    const { members } = callNatives(room, link, 5);
+    await hearAll(room.people, { natives: members });
+    const [host, caller] = room.people;
+    await host.button('Record').click();
+    for (const person of [host, caller]) {
+      for (const size of [{ width: 1280, height: 640 }, { width: 390, height: 740 }]) {
+        await person.page.setViewportSize(size);
+        const { hidden, reached } = await covered(person);
+        assert.deepEqual(hidden, [], `${person.name}, ${size.width} px wide`);
+        assert.ok(reached > members.length, `only ${reached} were reached`);
+      }
+    }
   });
 
   scenario('no violation while recording and on air, in the list of recordings, nor for listeners', async (room) => {
