@@ -131,15 +131,7 @@ pub(crate) async fn run(
     let mut questions = Questions::listen()?;
     let settle = Duration::try_from_secs_f64(options.settle);
     let settle = settle.context("`--settle` wants seconds, as in `--settle 10`")?;
-    options.trust.check(&options.link).await?;
-    let (link, mut members) = first(options).await?;
-    if options.link.room.is_none() {
-        warn(&format!("the session is at {link}"));
-    }
-    let begun = Instant::now();
-    for number in members.len()..usize::try_from(options.count)? {
-        members.push(member(options, &link, number).await?);
-    }
+    let (members, begun) = everybody(options).await?;
     let end = async {
         match length {
             Some(length) => tokio::time::sleep(length).await,
@@ -174,9 +166,7 @@ pub(crate) async fn run(
         warn("");
     }
     let snapshots = snapshots_since(settled.get(), &members);
-    let mut leaving = JoinSet::new();
-    members.into_iter().for_each(|member| drop(leaving.spawn(member.participant.leave())));
-    leaving.join_all().await;
+    leave(members).await;
     check_roles(options, &snapshots)?;
     let report = Report { tones: &tones, snapshots: &snapshots, milestones: milestones.get() };
     tell(options, &report);
@@ -185,6 +175,26 @@ pub(crate) async fn run(
         bail!("recording: {alarm}");
     }
     Ok(if report.all_hear() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Lets all join, and returns when they began to.
+async fn everybody(options: &JoinOptions) -> anyhow::Result<(Vec<Member>, Instant)> {
+    options.trust.check(&options.link).await?;
+    let (link, mut members) = first(options).await?;
+    if options.link.room.is_none() {
+        warn(&format!("the session is at {link}"));
+    }
+    let begun = Instant::now();
+    for number in members.len()..usize::try_from(options.count)? {
+        members.push(member(options, &link, number).await?);
+    }
+    Ok((members, begun))
+}
+
+async fn leave(members: Vec<Member>) {
+    let mut leaving = JoinSet::new();
+    members.into_iter().for_each(|member| drop(leaving.spawn(member.participant.leave())));
+    leaving.join_all().await;
 }
 
 fn tell(options: &JoinOptions, report: &Report<'_>) {
