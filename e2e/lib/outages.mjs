@@ -29,10 +29,23 @@ export const TROUBLES = {
 // within the limit), and the longest gap that the others had of each other meanwhile.
 export async function suffer(all, { victim, others, home, trouble, ms }) {
   const begun = Date.now();
-  await sleep(BEFORE_MS);
   const directions = others.flatMap((other) => [[victim, other], [other, victim]]);
+  const heard = await heardAgain(directions, () => TROUBLES[trouble](all.lab, home, ms));
+  return {
+    heard: heard.includes(undefined) ? undefined : Math.max(...heard),
+    directions: directions.map(([at, of], i) => ({ at: at.name, of: of.name, heard: heard[i] })),
+    gap: await gapBetween(others, begun),
+  };
+}
+
+// Lets `trouble` happen, which returns the moment (epoch ms) from which it counts, and waits until
+// in all of `directions`, who listens and to whom, somebody is heard for good. Returns after how
+// many ms that was in each; undefined if not within the limit.
+export async function heardAgain(directions, trouble) {
+  const begun = Date.now();
+  await sleep(BEFORE_MS);
   const limits = await Promise.all(directions.map(([at, of]) => limitBefore(at, of, begun)));
-  const back = await TROUBLES[trouble](all.lab, home, ms);
+  const back = await trouble();
   let heard = [];
   for (let quiet = false; !quiet && Date.now() < back + LIMIT_MS;) {
     await sleep(500);
@@ -41,11 +54,7 @@ export async function suffer(all, { victim, others, home, trouble, ms }) {
     heard = await Promise.all(directions.map(look));
     quiet = !heard.includes(undefined) && Date.now() - back > Math.max(...heard) + AFTER_MS;
   }
-  return {
-    heard: heard.includes(undefined) ? undefined : Math.max(...heard),
-    directions: directions.map(([at, of], i) => ({ at: at.name, of: of.name, heard: heard[i] })),
-    gap: await gapBetween(others, begun),
-  };
+  return heard;
 }
 
 const columnOf = (at, of) => at.recordedTones.indexOf(of.tone);

@@ -83,9 +83,9 @@ export const ways = async (page) => (await routes(page)).map(({ local, remote })
   [local.candidateType, remote.candidateType, local.relayProtocol]);
 
 // Three pages that know the relay by one transport alone enter a room, and hear each other by it.
-export async function hearByRelay({ people, studio, browser }, transport) {
+export async function hearByRelay({ people, studio, browser }, transport, options = {}) {
   for (const index of [0, 1, 2]) {
-    const person = await Participant.open(browser, index);
+    const person = await Participant.open(browser, index, options);
     await person.page.addInitScript(onlyRelay, [transport]);
     people.push(person);
   }

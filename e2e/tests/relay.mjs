@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { countAll } from '../lib/hearing.mjs';
 import { Participant } from '../lib/participant.mjs';
+import { heardAgain } from '../lib/outages.mjs';
 import { until } from '../lib/poll.mjs';
 import { atTheEnd, end, newest } from '../lib/recordings.mjs';
 import { hearByRelay, onlyRelay, ways } from '../lib/relayed.mjs';
@@ -11,10 +12,34 @@ import { freePort } from '../lib/server.mjs';
 import { suite } from '../lib/suite.mjs';
 
 const port = await freePort();
+const SILENT_MS = 3_000;
 
 suite((scenario) => {
   for (const transport of ['udp', 'tcp']) {
     scenario(`three pages hear each other through the relay alone, by ${transport}`, (room) => hearByRelay(room, transport));
+  }
+
+  // The relay ends with its server: what went through it is silent until it goes through the next.
+  for (const end of ['killed', 'stopped']) {
+    scenario(`a server that is ${end} takes its relay along, and who needs it is heard again at once`, async (room) => {
+      const { people, studio } = room;
+      await hearByRelay(room, 'udp', { recording: true });
+      await Promise.all(people.map((person) => person.record(people)));
+      const directions = people.flatMap((at) => people.filter((of) => of !== at).map((of) => [at, of]));
+      const silent = await heardAgain(directions, async () => {
+        const ended = Date.now();
+        if (end === 'killed') {
+          await studio.crash();
+          await studio.boot();
+        } else {
+          await studio.restart();
+        }
+        return ended;
+      });
+      console.log(`  silent for ${silent} ms`);
+      assert.ok(silent.every((ms) => ms > 0 && ms <= SILENT_MS), `silent for ${silent} ms`);
+      for (const { page } of people) assert.deepEqual((await ways(page))[0], ['relay', 'relay', 'udp']);
+    });
   }
 
   // Natives that lose all datagrams reach the relay by TCP.

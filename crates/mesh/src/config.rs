@@ -45,6 +45,9 @@ pub struct MeshConfig {
     pub sample_interval: Duration,
     /// Every how many looks round trip and loss are asked for as well.
     pub detailed_sample_every: u32,
+    /// How long nothing may come by a path that is in doubt: longer than a machine that is busy
+    /// or a line that jitters holds packets back.
+    pub doubt_interval: Duration,
     /// How long packets may stay away, once they came, before that is trouble.
     pub silence_timeout: Duration,
     /// How long the first packets may take after connecting or after the remote
@@ -76,6 +79,7 @@ impl Default for MeshConfig {
             restart_timeout: Duration::from_secs(5),
             sample_interval: Duration::from_secs(1),
             detailed_sample_every: 5,
+            doubt_interval: Duration::from_millis(500),
             silence_timeout: Duration::from_secs(2),
             first_audio_timeout: Duration::from_secs(5),
             settle_time: Duration::from_secs(5),
@@ -127,6 +131,7 @@ impl MeshConfig {
             self.ice_timeout,
             self.restart_timeout,
             self.sample_interval,
+            self.doubt_interval,
             self.silence_timeout,
             self.first_audio_timeout,
         ];
@@ -150,6 +155,7 @@ impl MeshConfig {
             connect_timeout: self.connect_timeout.saturating_mul(factor),
             ice_timeout: self.ice_timeout.saturating_mul(factor),
             restart_timeout: self.restart_timeout.saturating_mul(factor),
+            doubt_interval: self.doubt_interval.saturating_mul(factor),
             silence_timeout: self.silence_timeout.saturating_mul(factor),
             first_audio_timeout: self.first_audio_timeout.saturating_mul(factor),
             backoff: Backoff {
@@ -206,6 +212,7 @@ mod tests {
             connect_timeout: plain.connect_timeout * 2,
             ice_timeout: plain.ice_timeout * 2,
             restart_timeout: plain.restart_timeout * 2,
+            doubt_interval: plain.doubt_interval * 2,
             silence_timeout: plain.silence_timeout * 2,
             first_audio_timeout: plain.first_audio_timeout * 2,
             backoff: Backoff {

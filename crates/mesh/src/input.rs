@@ -95,6 +95,10 @@ pub enum Input {
     NetworkOnline,
     /// The machine's addresses changed, or may have: every connection may use a dead one.
     NetworkChanged,
+    /// Something that packets may go through has ended, or may have: the relay in a server that was
+    /// started again, the network of before. Each connection is looked at closely, and one by
+    /// which nothing comes begins anew at once.
+    PathsInDoubt,
     /// The ICE servers for peer connections made from here on.
     IceServersChanged {
         /// Whether there is a relay among them.

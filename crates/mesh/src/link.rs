@@ -320,6 +320,15 @@ impl PeerLink {
         self.publish(ctx);
     }
 
+    /// The path in use may have ended.
+    pub(crate) fn on_doubt(&mut self, ctx: &Context<'_>) {
+        if self.state() == ConnectionState::Connected
+            && let Some(health) = self.connection.as_mut().and_then(|c| c.health.as_mut())
+        {
+            health.doubt(ctx.now);
+        }
+    }
+
     pub(crate) fn on_close_requested(&mut self, ctx: &mut Context<'_>) {
         self.close(ctx);
         self.recovery.reset();
@@ -470,13 +479,17 @@ impl PeerLink {
         let Some(health) = connection.health.as_mut() else {
             return;
         };
-        let verdict = health.on_sample(ctx.now, sample);
-        let silent = expected && health.is_silent(ctx.now, ctx.config);
+        let verdict = health.on_sample(ctx.now, ctx.config, sample);
+        let dead = expected && verdict.is_dead;
+        let silent = dead || (expected && health.is_silent(ctx.now, ctx.config));
         let level = if silent { health.on_silent() } else { verdict.level };
         if let Some(level) = level {
             ctx.out.event(Event::QualityChanged { peer: ctx.peer, level });
         }
-        if connected && silent {
+        if connected && dead && !self.recovery.is_troubled() {
+            self.setup = Setup::Idle;
+            self.recovery.restart(ctx.now, Trouble::NoInboundAudio, false);
+        } else if connected && silent {
             self.on_trouble(ctx, Trouble::NoInboundAudio);
         } else if connected && (verdict.progressed || !expected) {
             self.recovery.on_sound(ctx.now);

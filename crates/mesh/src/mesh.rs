@@ -183,6 +183,7 @@ impl Mesh {
             }
             Input::NetworkOnline => self.for_each(now, |link, ctx| link.on_network(ctx, false)),
             Input::NetworkChanged => self.for_each(now, |link, ctx| link.on_network(ctx, true)),
+            Input::PathsInDoubt => self.for_each(now, |link, ctx| link.on_doubt(ctx)),
             Input::IceServersChanged { has_relay } => {
                 self.shared.has_relay = has_relay;
                 self.for_each(now, |link, ctx| {

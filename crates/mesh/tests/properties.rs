@@ -33,6 +33,8 @@ enum Step {
     Restart(usize),
     /// A node's network changed.
     Network(usize),
+    /// The paths of a node may have ended.
+    Doubt(usize),
     /// A forged or late signal arrives.
     Forge { at: usize, from: usize, kind: u8, generation: u8, offer: u8 },
     /// A report that fits nothing.
@@ -50,6 +52,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (node.clone(), any::<bool>()).prop_map(|(n, up)| Step::Signalling(n, up)),
         2 => node.clone().prop_map(Step::Restart),
         1 => node.clone().prop_map(Step::Network),
+        1 => node.clone().prop_map(Step::Doubt),
         2 => (node.clone(), node, 0..5_u8, 0..4_u8, 0..6_u8).prop_map(
             |(at, from, kind, generation, offer)| Step::Forge { at, from, kind, generation, offer }
         ),
@@ -94,6 +97,7 @@ fn apply(world: &mut World, step: Step) {
         Step::Signalling(n, up) => world.input(n, Input::SignallingChanged { up }),
         Step::Restart(n) => world.restart_ice(n),
         Step::Network(n) => world.input(n, Input::NetworkChanged),
+        Step::Doubt(n) => world.input(n, Input::PathsInDoubt),
         Step::Forge { at, from, kind, generation, offer } => {
             let base =
                 Generation::first(world.nodes[at].incarnation, world.nodes[from].incarnation);

@@ -44,29 +44,31 @@ fn loss_or_a_long_way_alone_lowers_the_level_from_its_limit_on() {
         (0.0, 800, HealthLevel::Poor),
     ] {
         let mut health = Health::new(NOW, &config);
-        health.on_sample(NOW, sample(1, loss, round_trip));
-        health.on_sample(NOW, sample(2, loss, round_trip));
+        health.on_sample(NOW, &config, sample(1, loss, round_trip));
+        health.on_sample(NOW, &config, sample(2, loss, round_trip));
         assert_eq!(health.level(), level, "{loss}, {round_trip} ms");
     }
 }
 
 #[test]
 fn a_level_that_was_called_is_not_called_again() {
-    let mut health = Health::new(NOW, &MeshConfig::default());
-    let calls = (1..=5).map(|n| health.on_sample(NOW, sample(n, 0.5, 0)).level);
+    let config = MeshConfig::default();
+    let mut health = Health::new(NOW, &config);
+    let calls = (1..=5).map(|n| health.on_sample(NOW, &config, sample(n, 0.5, 0)).level);
     assert_eq!(calls.flatten().collect::<Vec<_>>(), [HealthLevel::Poor]);
 }
 
 #[test]
 fn a_link_that_was_lost_is_good_again_with_the_first_packet() {
-    let mut health = Health::new(NOW, &MeshConfig::default());
-    health.on_sample(NOW, sample(1, 0.0, 0));
+    let config = MeshConfig::default();
+    let mut health = Health::new(NOW, &config);
+    health.on_sample(NOW, &config, sample(1, 0.0, 0));
     assert_eq!(health.on_silent(), Some(HealthLevel::Lost));
     assert_eq!(health.on_silent(), None);
     let still = StatsSample { inbound_progress: 1, ..StatsSample::default() };
-    assert_eq!(health.on_sample(NOW, still).level, None, "no packet came");
+    assert_eq!(health.on_sample(NOW, &config, still).level, None, "no packet came");
     let moved = StatsSample { inbound_progress: 2, ..still };
-    assert_eq!(health.on_sample(NOW, moved).level, Some(HealthLevel::Good));
+    assert_eq!(health.on_sample(NOW, &config, moved).level, Some(HealthLevel::Good));
 }
 
 #[test]
@@ -74,12 +76,12 @@ fn two_looks_without_a_packet_are_silence_only_once_the_time_is_up() {
     let config = MeshConfig::default();
     let mut health = Health::new(NOW, &config);
     for n in 1..=2 {
-        health.on_sample(NOW, sample(n, 0.0, 0));
+        health.on_sample(NOW, &config, sample(n, 0.0, 0));
     }
     let silent = NOW + config.silence_timeout;
-    health.on_sample(silent, sample(2, 0.0, 0));
+    health.on_sample(silent, &config, sample(2, 0.0, 0));
     assert!(!health.is_silent(silent, &config), "one look");
-    health.on_sample(silent, sample(2, 0.0, 0));
+    health.on_sample(silent, &config, sample(2, 0.0, 0));
     assert!(health.is_silent(silent, &config));
     health.expect_from(silent);
     assert!(!health.is_silent(silent + config.first_audio_timeout, &config), "no look since");

@@ -5,7 +5,8 @@
 //! Source: our policy; ICE alone says `connected` for links that nobody hears.
 //!
 //! Invariants: silence is called only after two samples without progress, so one late
-//! timer never makes it; a level changes only after [`STEADY_SAMPLES`] samples agree.
+//! timer never makes it, and a path that is in doubt is called dead only after two samples since
+//! then; a level changes only after [`STEADY_SAMPLES`] samples agree.
 
 use openstudio_units::Timestamp;
 
@@ -42,8 +43,18 @@ pub(crate) struct Health {
     heard: bool,
     /// Samples in a row without progress.
     stalled: u32,
+    doubt: Option<Doubt>,
     level: HealthLevel,
     candidate: (HealthLevel, u32),
+}
+
+/// How far a path that is in doubt was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Doubt {
+    /// Not yet: what came until now came before.
+    Asked,
+    /// Once, at this time.
+    Seen(Timestamp),
 }
 
 /// What a sample says.
@@ -51,6 +62,8 @@ pub(crate) struct Health {
 pub(crate) struct Verdict {
     /// Packets arrived since the last sample.
     pub(crate) progressed: bool,
+    /// The path was in doubt, and nothing came by it since.
+    pub(crate) is_dead: bool,
     /// The level, if it is another one.
     pub(crate) level: Option<HealthLevel>,
 }
@@ -65,6 +78,7 @@ impl Health {
             heard_at: now,
             heard: false,
             stalled: 0,
+            doubt: None,
             level: HealthLevel::Good,
             candidate: (HealthLevel::Good, 0),
         }
@@ -86,6 +100,14 @@ impl Health {
         self.next_sample = now;
     }
 
+    /// The path may have ended. Of one by which nothing came yet, that says nothing.
+    pub(crate) fn doubt(&mut self, now: Timestamp) {
+        if self.heard {
+            self.doubt = Some(Doubt::Asked);
+            self.next_sample = now;
+        }
+    }
+
     /// Whether a sample is due; `Some(detailed)` schedules the one after it.
     pub(crate) fn on_timeout(&mut self, now: Timestamp, config: &MeshConfig) -> Option<bool> {
         if now < self.next_sample {
@@ -98,7 +120,12 @@ impl Health {
         Some(detailed)
     }
 
-    pub(crate) fn on_sample(&mut self, now: Timestamp, sample: StatsSample) -> Verdict {
+    pub(crate) fn on_sample(
+        &mut self,
+        now: Timestamp,
+        config: &MeshConfig,
+        sample: StatsSample,
+    ) -> Verdict {
         let progressed = self.progress.is_some_and(|before| before != sample.inbound_progress);
         self.progress = Some(sample.inbound_progress);
         if progressed {
@@ -108,11 +135,32 @@ impl Health {
         } else {
             self.stalled = self.stalled.saturating_add(1).min(STALLED_SAMPLES);
         }
+        let is_dead = self.resolve_doubt(now, config, progressed);
         if progressed && self.level == HealthLevel::Lost {
-            return Verdict { progressed, level: self.set_level(HealthLevel::Good) };
+            return Verdict { progressed, is_dead, level: self.set_level(HealthLevel::Good) };
         }
         let measured = Self::measured(sample);
-        Verdict { progressed, level: measured.and_then(|level| self.settle(level)) }
+        Verdict { progressed, is_dead, level: measured.and_then(|level| self.settle(level)) }
+    }
+
+    /// Returns whether a path that was in doubt has ended.
+    fn resolve_doubt(&mut self, now: Timestamp, config: &MeshConfig, progressed: bool) -> bool {
+        match self.doubt {
+            None => false,
+            Some(Doubt::Asked) => {
+                self.doubt = Some(Doubt::Seen(now));
+                self.next_sample = now + config.doubt_interval;
+                false
+            }
+            Some(Doubt::Seen(since)) => {
+                // A sample that was under way may end right after the first.
+                let long_enough = now.since(since) >= config.doubt_interval;
+                if progressed || long_enough {
+                    self.doubt = None;
+                }
+                !progressed && long_enough
+            }
+        }
     }
 
     /// Whether packets are missing, given that they are expected.
@@ -179,11 +227,11 @@ mod tests {
     fn packets_that_stop_are_silence_after_two_seconds() {
         let config = MeshConfig::default();
         let mut health = Health::new(at(0), &config);
-        health.on_sample(at(1), sample(1, 0.0));
-        health.on_sample(at(2), sample(2, 0.0));
-        health.on_sample(at(3), sample(2, 0.0));
+        health.on_sample(at(1), &config, sample(1, 0.0));
+        health.on_sample(at(2), &config, sample(2, 0.0));
+        health.on_sample(at(3), &config, sample(2, 0.0));
         assert!(!health.is_silent(at(3), &config));
-        health.on_sample(at(4), sample(2, 0.0));
+        health.on_sample(at(4), &config, sample(2, 0.0));
         assert!(health.is_silent(at(4), &config));
     }
 
@@ -192,10 +240,10 @@ mod tests {
         let config = MeshConfig::default();
         let mut health = Health::new(at(0), &config);
         for second in 1..5 {
-            health.on_sample(at(second), sample(0, 0.0));
+            health.on_sample(at(second), &config, sample(0, 0.0));
             assert!(!health.is_silent(at(second), &config));
         }
-        health.on_sample(at(5), sample(0, 0.0));
+        health.on_sample(at(5), &config, sample(0, 0.0));
         assert!(health.is_silent(at(5), &config));
     }
 
@@ -203,20 +251,44 @@ mod tests {
     fn one_late_look_is_no_silence() {
         let config = MeshConfig::default();
         let mut health = Health::new(at(0), &config);
-        health.on_sample(at(1), sample(1, 0.0));
-        health.on_sample(at(2), sample(2, 0.0));
-        health.on_sample(at(9), sample(2, 0.0));
+        health.on_sample(at(1), &config, sample(1, 0.0));
+        health.on_sample(at(2), &config, sample(2, 0.0));
+        health.on_sample(at(9), &config, sample(2, 0.0));
         assert!(!health.is_silent(at(9), &config), "the second look decides");
+    }
+
+    #[test]
+    fn a_path_in_doubt_is_dead_if_nothing_comes_between_two_looks() {
+        let config = MeshConfig::default();
+        let millis = Timestamp::from_millis;
+        for (sound, seen, dead) in [(true, 5, false), (false, 4, true)] {
+            let mut health = Health::new(at(0), &config);
+            health.on_sample(at(0), &config, sample(2, 0.0));
+            health.doubt(at(0));
+            assert_ne!(health.deadline(), at(0), "nobody was heard yet");
+            health.on_sample(at(1), &config, sample(3, 0.0));
+            health.doubt(millis(1_300));
+            assert_eq!(health.deadline(), millis(1_300));
+            let first = health.on_sample(millis(1_310), &config, sample(4, 0.0));
+            assert!(!first.is_dead, "this came before");
+            assert_eq!(health.deadline(), millis(1_310) + config.doubt_interval);
+            let early = health.on_sample(millis(1_320), &config, sample(4, 0.0));
+            assert!(!early.is_dead, "too early to tell");
+            let second = health.on_sample(millis(1_810), &config, sample(seen, 0.0));
+            assert_eq!(second.is_dead, dead, "sound: {sound}");
+            let later = health.on_sample(millis(3_000), &config, sample(seen, 0.0));
+            assert!(!later.is_dead, "the doubt is over");
+        }
     }
 
     #[test]
     fn one_bad_sample_does_not_change_the_level() {
         let config = MeshConfig::default();
         let mut health = Health::new(at(0), &config);
-        assert_eq!(health.on_sample(at(1), sample(1, 0.5)).level, None);
-        assert_eq!(health.on_sample(at(2), sample(2, 0.0)).level, None);
-        assert_eq!(health.on_sample(at(3), sample(3, 0.5)).level, None);
-        let level = health.on_sample(at(4), sample(4, 0.5)).level;
+        assert_eq!(health.on_sample(at(1), &config, sample(1, 0.5)).level, None);
+        assert_eq!(health.on_sample(at(2), &config, sample(2, 0.0)).level, None);
+        assert_eq!(health.on_sample(at(3), &config, sample(3, 0.5)).level, None);
+        let level = health.on_sample(at(4), &config, sample(4, 0.5)).level;
         assert_eq!(level, Some(HealthLevel::Poor));
     }
 

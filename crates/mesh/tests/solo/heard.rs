@@ -31,6 +31,41 @@ fn silence_of_a_microphone_is_trouble_and_packets_end_it() {
 }
 
 #[test]
+fn a_path_in_doubt_is_renewed_at_once_if_nothing_comes_by_it() {
+    for (flows, restarts) in [(true, 0), (false, 1)] {
+        let mut solo = Solo::connected_to(LOW);
+        solo.run(millis(2000));
+        solo.flows = flows;
+        solo.input(Input::PathsInDoubt);
+        solo.run(millis(490));
+        assert_eq!(solo.count(is_restart), 0, "too early to tell");
+        solo.run(millis(20));
+        assert_eq!(solo.count(is_restart), restarts, "packets flow: {flows}");
+    }
+}
+
+#[test]
+fn a_doubt_says_nothing_of_who_has_no_microphone_nor_of_what_is_being_repaired() {
+    let mut solo = Solo::new();
+    solo.flows = false;
+    solo.sees(LOW, PeerInfo { sends_audio: false, ..info() });
+    solo.negotiate(LOW);
+    solo.tells(LOW, PeerConnectionState::Connected);
+    solo.input(Input::PathsInDoubt);
+    solo.run(millis(1000));
+    assert_eq!(solo.count(is_restart), 0);
+
+    let mut solo = Solo::connected_to(LOW);
+    solo.run(millis(2000));
+    solo.tells(LOW, PeerConnectionState::Failed);
+    solo.run(millis(10));
+    solo.flows = false;
+    solo.input(Input::PathsInDoubt);
+    solo.run(millis(600));
+    assert_eq!(solo.count(is_restart), 0, "the attempt has its time");
+}
+
+#[test]
 fn who_has_no_microphone_may_be_silent_for_ever() {
     let mut solo = Solo::new();
     solo.flows = false;

@@ -124,6 +124,8 @@ impl Session {
         }
         self.ensure_mesh(now, incarnation);
         self.on_ice(now, ice);
+        // The relay of a server that was started again has forgotten everybody.
+        self.feed_mesh(now, mesh::Input::PathsInDoubt);
     }
 
     pub(super) fn ensure_mesh(&mut self, now: Timestamp, incarnation: Incarnation) {

@@ -183,6 +183,9 @@ pub(crate) enum Event {
     Online,
     /// The browser says that its network is another one.
     NetworkChanged,
+    /// The browser says that something about its network is different, which may be its speed
+    /// alone.
+    NetworkHint,
     /// Another tab of this browser says something.
     OtherTab(String),
 }

@@ -215,6 +215,7 @@ impl Studio {
             Event::NetworkChanged => {
                 self.network_changed(Input::Mesh(mesh::Input::NetworkChanged));
             }
+            Event::NetworkHint => self.input(Input::Mesh(mesh::Input::PathsInDoubt)),
             Event::OtherTab(text) => self.other_tab(&text),
         }
     }
@@ -384,7 +385,8 @@ fn listen(
     listeners
 }
 
-/// `change` also fires for new estimates of speed; only another kind of network counts.
+/// `change` also fires for new estimates of speed. Where a browser names the kind of network, only
+/// another kind counts; where it does not, as on desktops, the paths are looked at.
 fn listen_to_network(connection: EventTarget, sender: Sender) -> Listener {
     let kind = |connection: &EventTarget| {
         js_sys::Reflect::get(connection, &"type".into()).ok().and_then(|kind| kind.as_string())
@@ -393,9 +395,10 @@ fn listen_to_network(connection: EventTarget, sender: Sender) -> Listener {
     let mut before = kind(&connection);
     Listener::new(connection.unchecked_ref(), "change", move |_: web_sys::Event| {
         let after = kind(&watched);
-        if after != before {
+        let event = if after != before { Event::NetworkChanged } else { Event::NetworkHint };
+        if after != before || after.is_none() {
             before = after;
-            drop(sender.unbounded_send(Event::NetworkChanged));
+            drop(sender.unbounded_send(event));
         }
     })
 }
