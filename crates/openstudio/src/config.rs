@@ -142,7 +142,8 @@ options! {
     /// unless the studio can be reached from this machine alone].
     #[arg(long, env = "OPENSTUDIO_TURN_SERVER", value_name = "true|false")]
     turn_server: bool,
-    /// Where the relay listens, by UDP and TCP [default: the address of --listen, port 3478].
+    /// Where the relay listens, by UDP and TCP [default: the address of --listen, port 3478; behind a
+    /// proxy of this machine, all addresses].
     #[arg(long, env = "OPENSTUDIO_TURN_LISTEN", value_name = "ADDRESS:PORT")]
     turn_listen: SocketAddr,
     /// Where the relay listens by TLS, with the certificate of the page [default: the address of

@@ -1,6 +1,6 @@
 //! The relay's settings: `--turn-…` and `[[turn-shared]]`.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -41,7 +41,8 @@ pub(crate) fn check_urls<'a>(urls: impl IntoIterator<Item = &'a String>) -> anyh
 }
 
 fn own(options: &Options, listen: SocketAddr) -> anyhow::Result<RelayConfig> {
-    let default = SocketAddr::new(listen.ip(), RelayConfig::PORT);
+    let proxied = options.trusted_proxies.as_ref().is_some_and(|proxies| !proxies.is_empty());
+    let default = usual_place(listen.ip(), proxied);
     let mut relay = RelayConfig::new(options.turn_listen.unwrap_or(default));
     if options.tls.unwrap_or_default() == TlsMode::Off {
         relay.tls_listen = None;
@@ -66,6 +67,17 @@ fn own(options: &Options, listen: SocketAddr) -> anyhow::Result<RelayConfig> {
         relay.lifetime = Duration::from_secs(seconds.into());
     }
     Ok(relay)
+}
+
+/// Where the relay listens unless that is said: where the server does. A proxy on this machine brings
+/// others to the server, and never to the relay: they come to it directly.
+fn usual_place(server: IpAddr, proxied: bool) -> SocketAddr {
+    let ip = match server.to_canonical() {
+        IpAddr::V4(ip) if proxied && ip.is_loopback() => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(ip) if proxied && ip.is_loopback() => Ipv6Addr::UNSPECIFIED.into(),
+        IpAddr::V4(_) | IpAddr::V6(_) => server,
+    };
+    SocketAddr::new(ip, RelayConfig::PORT)
 }
 
 /// A host as it stands in a URL: IPv6 in brackets.
@@ -143,6 +155,22 @@ mod tests {
             let options = toml::from_str(text).unwrap();
             let (relay, _) = settings(&options, "127.0.0.1:80".parse().unwrap()).unwrap();
             assert_eq!(relay.is_some(), has_relay, "{text}");
+        }
+    }
+
+    #[test]
+    fn behind_a_proxy_of_this_machine_the_relay_is_open_to_those_who_come_by_it() {
+        for (server, text, listen) in [
+            ("127.0.0.1:80", "trusted-proxies = ['127.0.0.1']", Some("0.0.0.0:3478")),
+            ("[::1]:80", "trusted-proxies = ['::1']", Some("[::]:3478")),
+            ("192.0.2.1:80", "trusted-proxies = ['192.0.2.9']", Some("192.0.2.1:3478")),
+            ("127.0.0.1:80", "trusted-proxies = []", None),
+            ("127.0.0.1:80", "trusted-proxies = ['::1']\nturn-server = false", None),
+        ] {
+            let options = toml::from_str(text).unwrap();
+            let (relay, _) = settings(&options, server.parse().unwrap()).unwrap();
+            let listen = listen.map(|text: &str| text.parse::<SocketAddr>().unwrap());
+            assert_eq!(relay.map(|relay| relay.listen), listen, "{text}");
         }
     }
 
