@@ -320,11 +320,14 @@ impl PeerLink {
         self.publish(ctx);
     }
 
-    /// The path in use may have ended.
-    pub(crate) fn on_doubt(&mut self, ctx: &Context<'_>) {
-        if self.state() == ConnectionState::Connected
-            && let Some(health) = self.connection.as_mut().and_then(|c| c.health.as_mut())
-        {
+    /// The path in use may have ended. Where there is none yet, it may be one that was offered:
+    /// an address at a relay that is gone.
+    pub(crate) fn on_doubt(&mut self, ctx: &mut Context<'_>) {
+        if self.state() != ConnectionState::Connected {
+            if ctx.has_relay {
+                self.on_network(ctx, false);
+            }
+        } else if let Some(health) = self.connection.as_mut().and_then(|c| c.health.as_mut()) {
             health.doubt(ctx.now);
         }
     }

@@ -7,7 +7,7 @@ use openstudio_session::mesh::{Input, PcId, PeerConnectionState};
 use openstudio_units::{Generation, PeerId};
 
 use crate::client::ToClient;
-use crate::network::{CandidateType, Network};
+use crate::network::{CandidateType, Network, Route};
 use crate::peer::{Selected, SimPc, candidate};
 use crate::world::World;
 
@@ -76,14 +76,17 @@ impl World {
         if newest != Some(of) {
             return;
         }
-        if kind != CandidateType::Host && self.network.is_isolated(c) {
+        let relay = self.network.relay();
+        let has_server = kind != CandidateType::Relay || relay.is_some();
+        if kind != CandidateType::Host && (self.network.is_isolated(c) || !has_server) {
             if tries < STUN_TRIES {
                 let wait = Duration::from_millis(250) * 2_u32.pow(tries.min(3));
                 self.tell(wait, c, ToClient::Gather { pc, kind, of, tries: tries + 1 });
             }
             return;
         }
-        let candidate = Some(candidate(kind, self.clients[c].site.epoch, of));
+        let epochs = (self.clients[c].site.epoch, relay.unwrap_or_default());
+        let candidate = Some(candidate(kind, epochs, of));
         self.feed_mesh(c, Input::LocalCandidateGathered { pc, candidate });
     }
 
@@ -186,7 +189,8 @@ impl World {
         }
         if let Some(route) = self.checks_pass((c, sim), (other, theirs)) {
             let epochs = (self.clients[c].site.epoch, self.clients[other].site.epoch);
-            return (true, Some(Selected { mate: theirs.model.name(), route, epochs }));
+            let relay = self.network.relay();
+            return (true, Some(Selected { mate: theirs.model.name(), route, relay, epochs }));
         }
         (self.selected_works((c, sim), (other, theirs)), sim.selected)
     }
@@ -196,7 +200,7 @@ impl World {
         &self,
         (c, ours): (usize, &SimPc),
         (other, theirs): (usize, &SimPc),
-    ) -> Option<crate::network::Route> {
+    ) -> Option<Route> {
         if ours.stuck || theirs.stuck || is_over(ours) || is_over(theirs) {
             return None;
         }
@@ -204,8 +208,9 @@ impl World {
         if theirs.credentials()? != (remote, local) {
             return None;
         }
-        let us = theirs.view_of(self.clients[c].site, ours.relay_only);
-        let them = ours.view_of(self.clients[other].site, theirs.relay_only);
+        let relay = self.network.relay();
+        let us = theirs.view_of(self.clients[c].site, ours.relay_only, relay);
+        let them = ours.view_of(self.clients[other].site, theirs.relay_only, relay);
         Network::route(us, them)
     }
 
@@ -215,8 +220,11 @@ impl World {
             return false;
         };
         let epochs = (self.clients[c].site.epoch, self.clients[other].site.epoch);
+        let stands = |end: Selected| end.route == Route::Direct || end.relay == self.network.relay();
         !is_over(ours)
             && !is_over(theirs)
+            && stands(a)
+            && stands(b)
             && a.mate == theirs.model.name()
             && b.mate == ours.model.name()
             && a.epochs == epochs

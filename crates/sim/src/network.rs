@@ -58,15 +58,17 @@ impl CandidateType {
 pub(crate) struct Known {
     pub(crate) host: bool,
     pub(crate) srflx: bool,
-    pub(crate) relay: bool,
+    /// The address at a relay, and which one it is of those that have been.
+    pub(crate) relay: Option<u32>,
 }
 
 impl Known {
-    pub(crate) fn add(&mut self, kind: CandidateType) {
+    /// Takes note of a candidate; `relay` says of which relay, if it is of one.
+    pub(crate) fn add(&mut self, kind: CandidateType, relay: u32) {
         match kind {
             CandidateType::Host => self.host = true,
             CandidateType::Srflx => self.srflx = true,
-            CandidateType::Relay => self.relay = true,
+            CandidateType::Relay => self.relay = self.relay.max(Some(relay)),
         }
     }
 
@@ -76,7 +78,7 @@ impl Known {
     }
 
     fn any(self) -> bool {
-        self.host || self.srflx || self.relay
+        self.host || self.srflx || self.relay.is_some()
     }
 }
 
@@ -101,6 +103,9 @@ pub(crate) enum Route {
 pub(crate) struct Network {
     pub(crate) has_stun: bool,
     pub(crate) has_relay: bool,
+    /// How many relays there were before: each ends with its server.
+    relays_before: u32,
+    is_relay_up: bool,
     /// Directions in which no media pass.
     cut: Outages<(usize, usize)>,
     /// Clients without any network.
@@ -112,11 +117,36 @@ pub(crate) struct Network {
 impl Network {
     pub(crate) fn new(has_stun: bool, has_relay: bool) -> Self {
         let (cut, isolated) = (Outages::default(), Outages::default());
-        Self { has_stun, has_relay, cut, isolated, delays: Vec::new() }
+        Self {
+            has_stun,
+            has_relay,
+            relays_before: 0,
+            is_relay_up: has_relay,
+            cut,
+            isolated,
+            delays: Vec::new(),
+        }
     }
 
     pub(crate) fn add_client(&mut self, delay: Duration) {
         self.delays.push(delay);
+    }
+
+    /// The relay is gone, and with it every address there.
+    pub(crate) fn end_relay(&mut self) {
+        if std::mem::take(&mut self.is_relay_up) {
+            self.relays_before += 1;
+        }
+    }
+
+    /// There is a relay again, another one.
+    pub(crate) fn begin_relay(&mut self) {
+        self.is_relay_up = self.has_relay;
+    }
+
+    /// Which relay there is.
+    pub(crate) fn relay(&self) -> Option<u32> {
+        self.is_relay_up.then_some(self.relays_before)
     }
 
     pub(crate) fn cut(&mut self, from: usize, to: usize) {
@@ -176,7 +206,7 @@ impl Network {
         let end = |site: Site| {
             let mut known = Known::default();
             let kinds = CandidateType::ALL.into_iter();
-            kinds.filter(|kind| self.can_gather(*kind, site.nat)).for_each(|kind| known.add(kind));
+            kinds.filter(|kind| self.can_gather(*kind, site.nat)).for_each(|kind| known.add(kind, 0));
             End { site, known, relay_only: false }
         };
         Self::route(end(a), end(b)).is_some()
@@ -202,7 +232,9 @@ fn reaches(a: End, b: End) -> bool {
 fn relayed(a: End, b: End) -> bool {
     let through = |ours: End, theirs: End| {
         let reaches = theirs.site.nat.has_udp() && !theirs.relay_only;
-        ours.known.relay && theirs.known.any() && (reaches || theirs.known.relay)
+        ours.known.relay.is_some()
+            && theirs.known.any()
+            && (reaches || theirs.known.relay.is_some())
     };
     through(a, b) || through(b, a)
 }

@@ -32,6 +32,8 @@ pub(crate) struct Selected {
     /// The model's name of the other end.
     pub(crate) mate: u64,
     pub(crate) route: Route,
+    /// Which relay there was.
+    pub(crate) relay: Option<u32>,
     /// The addresses of this end and of the other.
     pub(crate) epochs: (u32, u32),
 }
@@ -100,8 +102,8 @@ impl SimPc {
             self.known.clear();
         }
         for candidate in self.model.remote_candidates() {
-            if let Some((kind, epoch)) = read_line(&candidate.line) {
-                self.known.entry(epoch).or_default().add(kind);
+            if let Some((kind, epoch, relay)) = read_line(&candidate.line) {
+                self.known.entry(epoch).or_default().add(kind, relay);
             }
         }
     }
@@ -111,9 +113,11 @@ impl SimPc {
         !self.known.is_empty()
     }
 
-    /// The other end, at its present addresses, as far as this one knows it.
-    pub(crate) fn view_of(&self, site: Site, relay_only: bool) -> End {
-        let known = self.known.get(&site.epoch).copied().unwrap_or_default();
+    /// The other end, at its present addresses and at the present relay, as far as this one knows
+    /// it.
+    pub(crate) fn view_of(&self, site: Site, relay_only: bool, relay: Option<u32>) -> End {
+        let mut known = self.known.get(&site.epoch).copied().unwrap_or_default();
+        known.relay = known.relay.filter(|known| Some(*known) == relay);
         End { site, known, relay_only }
     }
 }
@@ -153,9 +157,14 @@ pub(crate) fn local_description_set(
 }
 
 /// Writes a candidate.
-pub(crate) fn candidate(kind: CandidateType, epoch: u32, of: model::Credentials) -> IceCandidate {
+/// `epoch` is that of the client's addresses, `relay` that of the relay.
+pub(crate) fn candidate(
+    kind: CandidateType,
+    (epoch, relay): (u32, u32),
+    of: model::Credentials,
+) -> IceCandidate {
     IceCandidate {
-        candidate: format!("candidate:{} {epoch}", kind.as_str()),
+        candidate: format!("candidate:{} {epoch} {relay}", kind.as_str()),
         sdp_mid: Some("0".to_owned()),
         sdp_m_line_index: Some(0),
         username_fragment: Some(of.to_string()),
@@ -171,8 +180,9 @@ pub(crate) fn to_model(candidate: &IceCandidate) -> model::Candidate {
     }
 }
 
-fn read_line(line: &str) -> Option<(CandidateType, u32)> {
-    let (kind, epoch) = line.strip_prefix("candidate:")?.split_once(' ')?;
+fn read_line(line: &str) -> Option<(CandidateType, u32, u32)> {
+    let (kind, numbers) = line.strip_prefix("candidate:")?.split_once(' ')?;
+    let (epoch, relay) = numbers.split_once(' ')?;
     let kind = CandidateType::ALL.into_iter().find(|known| known.as_str() == kind)?;
-    Some((kind, epoch.parse().ok()?))
+    Some((kind, epoch.parse().ok()?, relay.parse().ok()?))
 }

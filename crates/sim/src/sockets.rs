@@ -174,6 +174,8 @@ impl World {
             let at = (self.now + self.network.delay(peer.client)).max(peer.down_after);
             self.deliver(peer, at, ToClient::SocketClosed { socket: peer.socket, code: None });
         }
+        self.network.end_relay();
+        self.look_at_everybody();
     }
 
     /// The server asks everybody to come back, then goes.
@@ -187,6 +189,7 @@ impl World {
     pub(crate) fn start_server(&mut self) {
         if !self.server.is_up() {
             self.server.start(self.now);
+            self.network.begin_relay();
             self.drain_server();
         }
     }

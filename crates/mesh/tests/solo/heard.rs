@@ -45,6 +45,19 @@ fn a_path_in_doubt_is_renewed_at_once_if_nothing_comes_by_it() {
 }
 
 #[test]
+fn a_set_up_that_may_lead_through_a_relay_that_is_gone_begins_anew_where_there_are_relays() {
+    for (has_relay, restarts) in [(false, 0), (true, 1)] {
+        let mut solo = Solo::new();
+        solo.input(Input::IceServersChanged { has_relay });
+        solo.sees(LOW, info());
+        solo.negotiate(LOW);
+        solo.input(Input::PathsInDoubt);
+        solo.run(millis(0));
+        assert_eq!(solo.count(is_restart), restarts, "{has_relay}");
+    }
+}
+
+#[test]
 fn a_doubt_says_nothing_of_who_has_no_microphone_nor_of_what_is_being_repaired() {
     let mut solo = Solo::new();
     solo.flows = false;
