@@ -128,9 +128,32 @@ async fn what_is_wrong_is_a_failure_with_what_to_do() -> Result<()> {
     let said = doctor(Path::new("/dev/null/data"), &["--listen=127.0.0.1:0"]).await?;
     assert_eq!((said.levels("data folder"), said.code), (vec!["fail"], 2));
 
-    let said = doctor(data.path(), &["--listen=0.0.0.0:0"]).await?;
+    let said = doctor(data.path(), &["--listen=0.0.0.0:0", "--turn-server=false"]).await?;
     assert_eq!((said.levels("certificate"), said.code), (vec!["warn"], 1));
     assert!(said.words("certificate").contains("--tls self-signed"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_studio_that_waits_for_its_certificate_is_one() -> Result<()> {
+    let data = TempDir::new()?;
+    // Nobody is there whom it could ask.
+    let ca = data.path().join("ca.pem");
+    let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()])?;
+    fs::write(&ca, made.cert.pem())?;
+    let directory = format!("--tls-directory=https://127.0.0.1:{}/directory", free_port()?);
+    let ca = format!("--tls-directory-ca={}", ca.display());
+    let flags = ["--tls=acme", "--tls-name=studio.radio.example", &directory, &ca];
+    let server = Server::start(data.path(), &flags).await?;
+    let at = format!("--listen=127.0.0.1:{}", server.port());
+    let said = doctor(data.path(), &[&flags[..], &[&at]].concat()).await?;
+    let words = said.words("address");
+    assert_eq!((said.levels("address"), said.code), (vec!["warn"], 1), "{words}");
+    assert!(words.contains("a studio answers") && words.contains("no certificate yet"), "{words}");
+    assert_eq!(said.levels("certificate"), ["warn"]);
+    assert!(said.words("certificate").contains("port 443"), "{}", said.words("certificate"));
+    assert!(said.words("clock").contains("agrees with the studio's"), "{}", said.words("clock"));
+    assert!(said.words("relay").contains("no certificate yet"), "{}", said.words("relay"));
     Ok(())
 }
 
@@ -174,6 +197,11 @@ async fn packets_go_through_the_relay_and_back_in_every_way() -> Result<()> {
     let said = doctor(data.path(), &[&at, &listen]).await?;
     assert_eq!(said.levels("relay"), ["ok"]);
     assert!(said.words("relay").contains("no studio runs"), "{}", said.words("relay"));
+
+    let _taken = UdpSocket::bind(("127.0.0.1", port)).await?;
+    let said = doctor(data.path(), &[&at, &listen]).await?;
+    assert_eq!((said.levels("relay"), said.code), (vec!["fail"], 2));
+    assert!(said.words("relay").contains(&port.to_string()), "{}", said.words("relay"));
     Ok(())
 }
 
@@ -222,6 +250,10 @@ async fn stun_servers_say_what_the_router_does() -> Result<()> {
     assert_eq!(said.levels("nat"), ["ok"]);
     let said = doctor(data.path(), &["--listen=127.0.0.1:0", &asked(&first, &other)]).await?;
     assert_eq!(said.levels("nat"), ["warn"]);
+    let said = doctor(data.path(), &["--listen=127.0.0.1:0", &format!("--stun={first}")]).await?;
+    let words = said.words("nat");
+    assert_eq!(said.levels("nat"), ["ok"]);
+    assert!(words.contains("seen from outside as 198.51.100.7"), "{words}");
     let silent = UdpSocket::bind("127.0.0.1:0").await?;
     let silent = format!("--stun=stun:{}", silent.local_addr()?);
     let said = doctor(data.path(), &["--listen=127.0.0.1:0", &silent]).await?;

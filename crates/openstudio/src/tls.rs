@@ -1,6 +1,6 @@
 //! TLS for the operator: what the flags mean, and what is said at the start.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use anyhow::{Context as _, bail};
 use clap::ValueEnum;
@@ -153,7 +153,7 @@ fn explain_self_signed(tls: &Tls, facts: &Facts, address: SocketAddr) {
          That is expected here. Choose Advanced, then Proceed (Chrome, Edge), Accept the Risk \
          (Firefox), or Show Details and visit this website (Safari). If you want to be sure, \
          look at the certificate first: its SHA-256 fingerprint must be {fingerprint}\"",
-        host = reachable(facts, address.ip()),
+        host = reachable(facts, address.ip(), openstudio_tls::outward_v4()),
         port = address.port(),
         fingerprint = facts.fingerprint,
     );
@@ -166,10 +166,16 @@ fn explain_self_signed(tls: &Tls, facts: &Facts, address: SocketAddr) {
     }
 }
 
-/// What other machines can type: an address of the local network if there is one.
-fn reachable(facts: &Facts, ip: IpAddr) -> String {
+/// What other machines can type: an address of the local network if there is one, and of those
+/// the one by which packets leave the machine, since others may be of containers and tunnels.
+fn reachable(facts: &Facts, ip: IpAddr, outward: Option<Ipv4Addr>) -> String {
     if !ip.is_unspecified() {
         return host_of(ip);
+    }
+    if let Some(outward) = outward.map(|ip| Name::Ip(ip.into()))
+        && facts.names.contains(&outward)
+    {
+        return outward.to_string();
     }
     let is_far = |name: &&Name| matches!(name, Name::Ip(ip) if !ip.is_loopback() && ip.is_ipv4());
     facts.names.iter().find(is_far).map_or_else(|| "ADDRESS".to_owned(), Name::to_string)
@@ -256,6 +262,24 @@ mod tests {
             panic!("acme");
         };
         assert_eq!((acme.directory.as_str(), acme.trust), (LETS_ENCRYPT, Trust::System));
+    }
+
+    #[test]
+    fn people_are_told_the_address_that_leads_out() {
+        let names = ["172.17.0.1", "192.168.1.5", "localhost"].map(|name| name.parse().unwrap());
+        let facts = Facts {
+            names: names.to_vec(),
+            not_before: UnixTime(0),
+            not_after: UnixTime(1),
+            fingerprint: String::new(),
+        };
+        let of = |listen: &str, outward: Option<[u8; 4]>| {
+            reachable(&facts, listen.parse().unwrap(), outward.map(Ipv4Addr::from))
+        };
+        assert_eq!(of("0.0.0.0", Some([192, 168, 1, 5])), "192.168.1.5");
+        assert_eq!(of("0.0.0.0", Some([192, 168, 1, 6])), "172.17.0.1", "it is not for that");
+        assert_eq!(of("0.0.0.0", None), "172.17.0.1");
+        assert_eq!(of("127.0.0.1", Some([192, 168, 1, 5])), "127.0.0.1");
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub struct ServerConfig {
     pub relay: Option<RelayConfig>,
     /// Relays of somebody else's that credentials are made for.
     pub turn_shared: Vec<SharedTurn>,
+    /// How long those credentials are good where [`Self::relay`] does not say it.
+    pub turn_lifetime: Duration,
     /// Rooms and seats.
     pub rooms: RoomConfig,
     /// Limits per socket and per address.
@@ -58,6 +60,7 @@ impl ServerConfig {
             http_redirect: None,
             relay: None,
             turn_shared: Vec::new(),
+            turn_lifetime: RelayConfig::LIFETIME,
             rooms: RoomConfig::default(),
             limits: Limits::default(),
             ping_interval: Duration::from_secs(15),

@@ -2,15 +2,20 @@
 //!
 //! The decisions are in `openstudio-turn`. Here are its sockets: `udp.rs` for datagrams and the
 //! relays' own, `streams.rs` for TCP and TLS, `driver.rs` between them and the server,
-//! `offer.rs` for what participants are told.
+//! `addresses.rs` for what the machine says of its addresses, `offer.rs` for what participants
+//! are told.
 
+mod addresses;
+#[cfg(test)]
+mod bench;
+mod clock;
 mod driver;
 mod offer;
 mod streams;
 mod udp;
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -21,9 +26,11 @@ use openstudio_units::Seed;
 use tokio::runtime::{Handle, Runtime};
 use tokio::task::JoinHandle;
 
+pub(crate) use clock::RelayClock;
 pub use offer::SharedTurn;
 pub(crate) use offer::{Line, Offer, Own, host_of};
 
+use addresses::Addresses;
 use driver::Driver;
 use streams::{Door, Places};
 use udp::{Port, Sockets};
@@ -43,7 +50,8 @@ pub struct RelayConfig {
     pub public_ip: Option<IpAddr>,
     /// Networks that are no public internet and that packets may leave for all the same.
     pub allowed: Vec<Prefix>,
-    /// Allocations at once of one participant.
+    /// Allocations at once of one participant. For one more, one whose client is silent is given
+    /// up.
     pub user_allocations: usize,
     /// How long credentials are good for new allocations.
     pub lifetime: Duration,
@@ -90,6 +98,7 @@ pub(crate) struct Relay {
     address: SocketAddr,
     tls_address: Option<SocketAddr>,
     secret: SharedSecret,
+    clock: RelayClock,
     driver: Arc<Driver>,
     tasks: Vec<JoinHandle<()>>,
     #[expect(dead_code, reason = "held, not read")]
@@ -121,21 +130,26 @@ impl Relay {
         let encrypted = config.tls_listen.zip(tls).and_then(|(address, tls)| door(address, &tls));
         let tls_address = encrypted.as_ref().map(|door| door.local);
 
-        let relayed = Addresses::find(config);
+        let found = Addresses::find(config);
         let secret = SharedSecret::new(seed.fork("secret").0.to_vec());
         let mut turn = TurnConfig::new(secret.clone());
-        turn.policy = PeerPolicy::new(config.allowed.clone(), relayed.all(config));
-        turn.families = (relayed.v4.is_some(), relayed.v6.is_some());
+        turn.policy = policy(config, &found);
+        turn.families = found.families();
         turn.user_allocations = config.user_allocations;
         turn.allocations = config.ports.len();
-        turn.zero_unix_seconds = crate::serve::unix_millis().div_euclid(1000);
-        let sockets = Sockets::new((relayed.v4, relayed.v6), config, seed);
-        let driver = Arc::new(Driver::new(turn, seed, sockets, (listener, packets.handle.clone())));
+        let clock = RelayClock::start();
+        let sockets = Sockets::new(found.bound, config, seed);
+        let ways = (listener, packets.handle.clone());
+        let driver = Arc::new(Driver::new((turn, seed), clock, sockets, ways));
         let mut tasks = vec![
             packets.handle.spawn(udp::receive(Arc::clone(&driver))),
             packets.handle.spawn({
                 let driver = Arc::clone(&driver);
                 async move { driver.run_timers().await }
+            }),
+            tokio::spawn({
+                let (driver, config) = (Arc::clone(&driver), config.clone());
+                addresses::watch(driver, found, move || Addresses::find_again(&config))
             }),
         ];
         let places = Arc::new(Places::new(config.streams, config.address_streams));
@@ -143,7 +157,7 @@ impl Relay {
             let (driver, places) = (Arc::clone(&driver), Arc::clone(&places));
             tasks.push(tokio::spawn(streams::accept(driver, door, places)));
         }
-        Ok(Self { address, tls_address, secret, driver, tasks, packets })
+        Ok(Self { address, tls_address, secret, clock, driver, tasks, packets })
     }
 
     /// Returns the address that it listens on, with its real port.
@@ -163,6 +177,11 @@ impl Relay {
 
     pub(crate) fn secret(&self) -> SharedSecret {
         self.secret.clone()
+    }
+
+    /// Returns the clock that credentials are judged by.
+    pub(crate) fn clock(&self) -> RelayClock {
+        self.clock
     }
 }
 
@@ -224,41 +243,7 @@ fn door(address: SocketAddr, tls: &Acceptor) -> Option<Door> {
     }
 }
 
-/// What relays' sockets are bound to.
-struct Addresses {
-    v4: Option<IpAddr>,
-    v6: Option<IpAddr>,
-}
-
-impl Addresses {
-    fn find(config: &RelayConfig) -> Self {
-        let ip = config.listen.ip();
-        if !ip.is_unspecified() {
-            let own = Some(ip);
-            return if ip.is_ipv4() {
-                Self { v4: own, v6: None }
-            } else {
-                Self { v4: None, v6: own }
-            };
-        }
-        let v4 = outward((Ipv4Addr::UNSPECIFIED, 0).into(), (Ipv4Addr::new(8, 8, 8, 8), 9).into());
-        let google = Ipv6Addr::new(0x2001, 0x4860, 0x4860, 0, 0, 0, 0, 0x8888);
-        let v6 = outward((Ipv6Addr::UNSPECIFIED, 0).into(), (google, 9).into());
-        Self { v4: v4.or(Some(Ipv4Addr::LOCALHOST.into())), v6: v6.filter(|_| ip.is_ipv6()) }
-    }
-
-    /// The server's own addresses, as far as they are known.
-    fn all(&self, config: &RelayConfig) -> Vec<IpAddr> {
-        let listen = [Some(config.listen), config.tls_listen].map(|at| at.map(|at| at.ip()));
-        let known = [self.v4, self.v6, config.public_ip].into_iter().chain(listen);
-        known.flatten().collect()
-    }
-}
-
-/// Returns the address that packets to the internet leave from. Sends nothing.
-fn outward(from: SocketAddr, to: SocketAddr) -> Option<IpAddr> {
-    let socket = UdpSocket::bind(from).ok()?;
-    socket.connect(to).ok()?;
-    let ip = socket.local_addr().ok()?.ip();
-    (!ip.is_unspecified()).then_some(ip)
+/// Which peers packets may leave for.
+fn policy(config: &RelayConfig, addresses: &Addresses) -> PeerPolicy {
+    PeerPolicy::new(config.allowed.clone(), addresses.own.iter().copied())
 }

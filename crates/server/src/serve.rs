@@ -25,7 +25,7 @@ use crate::http::{App, router};
 use crate::hub::Hub;
 use crate::limits::AddressBook;
 use crate::redirect;
-use crate::relay::{Offer, Own, Relay, RelayConfig, SharedTurn};
+use crate::relay::{Offer, Own, Relay, RelayConfig};
 use crate::secret::{Secret, SecretError};
 use crate::socket::KeepAlive;
 use crate::tokens::JwtTokens;
@@ -154,7 +154,7 @@ impl Server {
             .relay
             .as_ref()
             .and_then(|config| open_relay(config, tls.as_ref().map(Tls::acceptor), Seed(seed)));
-        let offer = offer(config.relay.as_ref(), relay.as_ref(), config.turn_shared, Seed(seed));
+        let offer = offer(&config, relay.as_ref(), Seed(seed));
         let mut rooms_config = config.rooms;
         rooms_config.zero_unix_ms = unix_millis();
         rooms_config.has_engine = config.has_engine;
@@ -257,7 +257,7 @@ impl Server {
             () = accept(redirect.as_ref(), &gate, &doors.redirect) => {}
             () = stop => {}
         }
-        drop((listener, inner, redirect, gate, doors, relay));
+        drop((listener, inner, redirect, gate, doors));
         if let Some(certificate) = certificate {
             certificate.abort();
         }
@@ -271,6 +271,8 @@ impl Server {
         if tokio::time::timeout(DRAIN_TIMEOUT, drained).await.is_err() {
             tracing::warn!("some connections did not close in time");
         }
+        // Sound goes through it until everybody has been told.
+        drop(relay);
         timers.abort();
         drop(hub);
         // The last owner of the hub is gone unless a connection hangs, so this ends too.
@@ -301,22 +303,23 @@ fn open_relay(config: &RelayConfig, tls: Option<Acceptor>, seed: Seed) -> Option
 }
 
 /// What participants are told about relays.
-fn offer(
-    config: Option<&RelayConfig>,
-    relay: Option<&Relay>,
-    shared: Vec<SharedTurn>,
-    seed: Seed,
-) -> Offer {
-    let host = config.and_then(|config| config.host.clone());
+fn offer(config: &ServerConfig, relay: Option<&Relay>, seed: Seed) -> Offer {
+    let of_relay = config.relay.as_ref();
     let own = |relay: &Relay| {
         let address = relay.address();
-        let tls_port = relay.tls_address().map(|address| address.port());
-        Own { secret: relay.secret(), port: address.port(), tls_port, host, ip: address.ip() }
+        Own {
+            secret: relay.secret(),
+            clock: relay.clock(),
+            port: address.port(),
+            tls_port: relay.tls_address().map(|address| address.port()),
+            host: of_relay.and_then(|config| config.host.clone()),
+            ip: address.ip(),
+        }
     };
     Offer {
         own: relay.map(own),
-        shared,
-        lifetime: config.map_or(RelayConfig::LIFETIME, |config| config.lifetime),
+        shared: config.turn_shared.clone(),
+        lifetime: of_relay.map_or(config.turn_lifetime, |config| config.lifetime),
         names: SharedSecret::new(seed.fork("relay names").0.to_vec()),
     }
 }

@@ -220,7 +220,8 @@ impl World {
             return false;
         };
         let epochs = (self.clients[c].site.epoch, self.clients[other].site.epoch);
-        let stands = |end: Selected| end.route == Route::Direct || end.relay == self.network.relay();
+        let stands =
+            |end: Selected| end.route == Route::Direct || end.relay == self.network.relay();
         !is_over(ours)
             && !is_over(theirs)
             && stands(a)

@@ -206,7 +206,9 @@ impl Network {
         let end = |site: Site| {
             let mut known = Known::default();
             let kinds = CandidateType::ALL.into_iter();
-            kinds.filter(|kind| self.can_gather(*kind, site.nat)).for_each(|kind| known.add(kind, 0));
+            kinds
+                .filter(|kind| self.can_gather(*kind, site.nat))
+                .for_each(|kind| known.add(kind, 0));
             End { site, known, relay_only: false }
         };
         Self::route(end(a), end(b)).is_some()

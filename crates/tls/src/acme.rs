@@ -19,7 +19,7 @@ use instant_acme::{Account, AccountCredentials, NewAccount};
 
 use crate::certificate::Certificate;
 use crate::client::{ClientTls, Trust};
-use crate::error::TlsError;
+use crate::error::{TlsError, chain};
 use crate::identity::Identity;
 use crate::names::{Name, missing};
 use crate::renewal::{Renewal, UnixTime};
@@ -98,7 +98,7 @@ impl Acme {
         is_for_all.then(|| Renewal::due(facts.not_before, facts.not_after))
     }
 
-    /// Asks for a certificate, keeps it, and shows it from now on.
+    /// Asks for a certificate, shows it from now on, and keeps it.
     pub(crate) async fn fetch(&self, identity: &Arc<Identity>) -> Result<Certificate, AcmeError> {
         let attempt = async {
             let account = self.account().await?;
@@ -109,8 +109,16 @@ impl Acme {
         let pem = outcome.map_err(|_| AcmeError::TimedOut)??;
         let path = self.path();
         let certificate = Certificate::from_pem((pem.as_bytes(), &path), (pem.as_bytes(), &path))?;
-        store::write(&path, pem.as_bytes(), Readers::Owner)?;
         identity.replace(certificate.clone());
+        if let Err(error) = store::write(&path, pem.as_bytes(), Readers::Owner) {
+            // Authorities give few for the same names, so this one is made use of all the same.
+            tracing::error!(
+                error = %chain(&error),
+                "the new certificate is shown, but could not be kept; the next start asks the \
+                 authority for another, and it gives only a few in a week, so see first that the \
+                 file can be written"
+            );
+        }
         Ok(certificate)
     }
 

@@ -100,3 +100,14 @@ pub enum TlsError {
     #[error("cannot make a certificate: {0}")]
     Make(String),
 }
+
+/// The error with all its reasons, for one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        text = format!("{text}: {source}");
+        next = source.source();
+    }
+    text
+}

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use crate::accept::Acceptor;
 use crate::acme::{Acme, AcmeConfig};
 use crate::certificate::{Certificate, Facts};
-use crate::error::TlsError;
+use crate::error::{TlsError, chain};
 use crate::files::Files;
 use crate::identity::Identity;
 use crate::names::Name;
@@ -274,17 +274,6 @@ fn tell(facts: &Facts) {
     let days = facts.days_left(UnixTime::now());
     let fingerprint = &facts.fingerprint;
     tracing::info!(days, %fingerprint, "a new certificate is shown from now on");
-}
-
-/// The error with all its reasons, for one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        text = format!("{text}: {source}");
-        next = source.source();
-    }
-    text
 }
 
 fn jitter() -> u8 {

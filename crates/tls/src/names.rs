@@ -1,7 +1,7 @@
 //! [`Name`]: what a certificate is for; and which names this machine has.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::str::FromStr;
 
 use thiserror::Error;
@@ -90,8 +90,9 @@ pub(crate) fn missing<'a>(given: &[Name], wanted: &'a BTreeSet<Name>) -> Vec<&'a
 pub(crate) struct Machine {
     /// What a certificate for it must be for.
     pub(crate) lasting: BTreeSet<Name>,
-    /// What it may be for as well: addresses that the system changes by itself every day
-    /// (RFC 8981), and that are no reason for a new certificate.
+    /// What it may be for as well: addresses that come and go with containers and tunnels, or
+    /// that the system changes by itself every day (RFC 8981), and that are no reason for a new
+    /// certificate.
     pub(crate) passing: BTreeSet<Name>,
 }
 
@@ -101,10 +102,16 @@ impl Machine {
         let host = gethostname::gethostname();
         let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
         let addresses = interfaces.iter().map(if_addrs::Interface::ip);
-        Self::named(&host.to_string_lossy(), addresses)
+        Self::named(&host.to_string_lossy(), addresses, outward_v4())
     }
 
-    fn named(host: &str, addresses: impl Iterator<Item = IpAddr>) -> Self {
+    /// `outward` is by which address of IPv4 packets leave the machine. Where that is not known,
+    /// any may be the one that people type, and all are lasting.
+    fn named(
+        host: &str,
+        addresses: impl Iterator<Item = IpAddr>,
+        outward: Option<Ipv4Addr>,
+    ) -> Self {
         let mut machine = Self::default();
         let localhost = [
             Name::Host("localhost".to_owned()),
@@ -120,14 +127,28 @@ impl Machine {
         }
         for ip in addresses {
             match ip {
-                IpAddr::V4(v4) if v4.is_unspecified() => {}
-                IpAddr::V4(_) => drop(machine.lasting.insert(Name::Ip(ip))),
+                IpAddr::V4(v4) if v4.is_unspecified() || v4 == Ipv4Addr::LOCALHOST => {}
+                IpAddr::V4(v4) if outward.is_none_or(|outward| outward == v4) => {
+                    machine.lasting.insert(Name::Ip(ip));
+                }
+                IpAddr::V4(_) => drop(machine.passing.insert(Name::Ip(ip))),
                 IpAddr::V6(v6) if v6.is_unicast_link_local() || v6.is_loopback() => {}
                 IpAddr::V6(_) => drop(machine.passing.insert(Name::Ip(ip))),
             }
         }
         machine
     }
+}
+
+/// Returns the address of IPv4 by which packets leave this machine; none if none do. Sends
+/// nothing.
+pub fn outward_v4() -> Option<Ipv4Addr> {
+    // A socket for datagrams that is connected has chosen its way, and sends nothing by that.
+    const SOMEWHERE: (Ipv4Addr, u16) = (Ipv4Addr::new(8, 8, 8, 8), 9);
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    socket.connect(SOMEWHERE).ok()?;
+    let IpAddr::V4(ip) = socket.local_addr().ok()?.ip() else { return None };
+    (!ip.is_unspecified() && !ip.is_loopback()).then_some(ip)
 }
 
 #[cfg(test)]
@@ -169,14 +190,31 @@ mod tests {
 
     #[test]
     fn a_machine_has_its_host_name_its_addresses_and_localhost() {
-        let addresses =
-            ["192.168.1.5", "fe80::1", "::1", "2001:db8::5"].map(|ip| ip.parse().unwrap());
-        let machine = Machine::named("Studio.example", addresses.into_iter());
+        let addresses = ["172.17.0.1", "192.168.1.5", "127.0.0.1", "fe80::1", "::1", "2001:db8::5"]
+            .map(|ip| ip.parse().unwrap());
+        let outward = Some(Ipv4Addr::new(192, 168, 1, 5));
+        let machine = Machine::named("Studio.example", addresses.into_iter(), outward);
         let lasting =
             ["localhost", "127.0.0.1", "::1", "studio.example", "studio.local", "192.168.1.5"];
         assert_eq!(machine.lasting, lasting.map(name).into());
-        assert_eq!(machine.passing, ["2001:db8::5"].map(name).into());
-        assert_eq!(Machine::named("my_nas", [].into_iter()).lasting.len(), 3, "no such name");
+        assert_eq!(machine.passing, ["172.17.0.1", "2001:db8::5"].map(name).into());
+        let nas = Machine::named("my_nas", [].into_iter(), outward);
+        assert_eq!(nas.lasting.len(), 3, "no such name");
+    }
+
+    #[test]
+    fn without_a_way_out_any_address_may_be_the_one_that_is_typed() {
+        let addresses = ["172.17.0.1", "192.168.1.5"].map(|ip| ip.parse().unwrap());
+        let machine = Machine::named("studio", addresses.into_iter(), None);
+        assert!(["172.17.0.1", "192.168.1.5"].iter().all(|ip| machine.lasting.contains(&name(ip))));
+        assert!(machine.passing.is_empty());
+    }
+
+    #[test]
+    fn the_way_out_is_by_an_address_of_the_machine() {
+        let interfaces = if_addrs::get_if_addrs().unwrap();
+        let own: Vec<IpAddr> = interfaces.iter().map(if_addrs::Interface::ip).collect();
+        assert!(outward_v4().is_none_or(|ip| own.contains(&ip.into())), "{own:?}");
     }
 
     #[test]

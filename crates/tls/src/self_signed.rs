@@ -147,15 +147,21 @@ mod tests {
     }
 
     #[test]
-    fn a_new_address_makes_a_new_one_and_a_passing_one_does_not() {
+    fn a_new_lasting_address_makes_a_new_one_and_a_passing_one_does_not() {
         let folder = Folder::new();
         let kept = SelfSigned::new(folder.path(), &[]);
         let of = |machine: &Machine| kept.load_or_make_for(machine, START).unwrap();
         let first = of(&machine(&["localhost"])).facts().clone();
         let mut later = machine(&["localhost"]);
-        later.passing.insert("2001:db8::1".parse().unwrap());
+        later.passing.extend(["2001:db8::1", "172.17.0.1"].map(|ip| ip.parse().unwrap()));
         assert_eq!(of(&later).facts(), &first);
-        assert_ne!(of(&machine(&["localhost", "192.0.2.9"])).facts(), &first);
+        later.lasting.insert("192.0.2.9".parse().unwrap());
+        let second = of(&later).facts().clone();
+        assert_ne!(second, first);
+        assert!(missing(&second.names, &later.passing).is_empty(), "they are in it, too");
+        // What was passing when it was made may last now.
+        later.lasting.append(&mut later.passing);
+        assert_eq!(of(&later).facts(), &second);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! A relay sits inside somebody's network, and its users are strangers: without this they could
 //! speak UDP with whatever else is there (RFC 8656 §21.1.4).
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
@@ -100,15 +101,22 @@ const REFUSED_V6: [(Ipv6Addr, u8); 4] = [
 #[derive(Debug, Clone, Default)]
 pub struct PeerPolicy {
     allowed: Vec<Prefix>,
-    own: Vec<IpAddr>,
+    own: BTreeSet<IpAddr>,
 }
 
 impl PeerPolicy {
     /// Makes a policy that refuses the server's `own` addresses and allows the blocks in
     /// `allowed`, the server's own addresses in them included. A block allows addresses as they
     /// are written: one of IPv4 allows no IPv6 spelling.
-    pub fn new(allowed: Vec<Prefix>, own: Vec<IpAddr>) -> Self {
-        Self { allowed, own: own.into_iter().map(|ip| ip.to_canonical()).collect() }
+    pub fn new(allowed: Vec<Prefix>, own: impl IntoIterator<Item = IpAddr>) -> Self {
+        let mut policy = Self { allowed, own: BTreeSet::new() };
+        policy.set_own(own);
+        policy
+    }
+
+    /// Refuses these addresses as the server's own from now on, and no longer the earlier ones.
+    pub fn set_own(&mut self, own: impl IntoIterator<Item = IpAddr>) {
+        self.own = own.into_iter().map(|ip| ip.to_canonical()).collect();
     }
 
     /// Returns whether the address is one of the server's own.

@@ -3,6 +3,7 @@
 
 mod allocation;
 mod auth;
+mod counts;
 mod relaying;
 mod requests;
 #[cfg(test)]
@@ -21,6 +22,8 @@ use crate::nonce::Nonces;
 use crate::policy::PeerPolicy;
 use crate::secret::SharedSecret;
 use allocation::{Allocation, Relay};
+
+pub use counts::{Counts, Refused};
 
 /// A client as the server sees it: its transport and both ends of it (the 5-tuple).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -105,7 +108,7 @@ pub struct TurnConfig {
     pub policy: PeerPolicy,
     /// Whether relays of IPv4 and of IPv6 can be opened.
     pub families: (bool, bool),
-    /// Allocations at once of one user.
+    /// Allocations at once of one user. For one more, one whose client is silent is given up.
     pub user_allocations: usize,
     /// Allocations at once.
     pub allocations: usize,
@@ -134,63 +137,10 @@ impl TurnConfig {
     }
 }
 
-/// What happened since the start, for metrics.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Allocations that were opened.
-    pub opened: u64,
-    /// Packets from clients to peers. One from relay to relay is counted here and below.
-    pub packets_out: u64,
-    /// Their payload, bytes.
-    pub bytes_out: u64,
-    /// Packets from peers to clients.
-    pub packets_in: u64,
-    /// Their payload, bytes.
-    pub bytes_in: u64,
-    /// Packets that were dropped: no permission, no allocation, refused by the policy.
-    pub dropped: u64,
-    /// Messages of strangers that got no answer, for the limits' sake.
-    pub limited: u64,
-    /// Requests that were refused.
-    pub refused: Refused,
-}
-
-impl Counts {
-    fn went_out(&mut self, bytes: usize) {
-        self.packets_out = self.packets_out.saturating_add(1);
-        self.bytes_out = self.bytes_out.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
-    }
-
-    fn came_in(&mut self, bytes: usize) {
-        self.packets_in = self.packets_in.saturating_add(1);
-        self.bytes_in = self.bytes_in.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
-    }
-}
-
-/// Requests that were refused, by the reason. Challenges are none: every client gets one first.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Refused {
-    /// Wrong or expired credentials (401).
-    pub credentials: u64,
-    /// Peers that the policy does not allow (403).
-    pub peer: u64,
-    /// Too many allocations, permissions or channels, or no port (486, 508).
-    pub quota: u64,
-    /// Requests that are wrong or come at the wrong time (400, 420, 437, 440 to 443).
-    pub request: u64,
-}
-
-impl Refused {
-    fn count(&mut self, code: u16) {
-        let count = match code {
-            401 => &mut self.credentials,
-            403 => &mut self.peer,
-            486 | 508 => &mut self.quota,
-            _ => &mut self.request,
-        };
-        *count = count.saturating_add(1);
-    }
-}
+/// How long the client of an allocation must have been silent for it to be given up for a newer
+/// one of its user. Over one that is in use, ICE asks for consent every few seconds
+/// (RFC 7675 §5.1); nothing comes from a client that crashed or went to another network.
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// A STUN and TURN server.
 #[derive(Debug)]
@@ -205,7 +155,7 @@ pub struct TurnServer {
     /// Relayed addresses of open allocations.
     relayed: BTreeMap<SocketAddr, RelayId>,
     /// Allocations of each user, those included whose socket is being opened.
-    users: BTreeMap<String, usize>,
+    users: BTreeMap<String, BTreeSet<RelayId>>,
     deadlines: BTreeSet<(Timestamp, RelayId)>,
     outputs: VecDeque<Output>,
     counts: Counts,
@@ -238,6 +188,13 @@ impl TurnServer {
             Some(0x40) => self.handle_channel_data(now, client, bytes),
             Some(_) | None => {}
         }
+    }
+
+    /// The server has these addresses from now on, and can open relays of these families, of
+    /// IPv4 and of IPv6. Relays that are open stay.
+    pub fn set_addresses(&mut self, own: impl IntoIterator<Item = IpAddr>, families: (bool, bool)) {
+        self.config.policy.set_own(own);
+        self.config.families = families;
     }
 
     /// A client's stream is gone, and its allocation with it.
@@ -305,6 +262,11 @@ impl TurnServer {
         self.allocations.len()
     }
 
+    /// Returns whether a client has an allocation, or one whose socket is being opened.
+    pub fn has_allocation(&self, client: Client) -> bool {
+        self.clients.contains_key(&client)
+    }
+
     /// Returns how many allocations there are whose clients came by a transport. Counts them
     /// one by one.
     pub fn allocations_by(&self, transport: Transport) -> usize {
@@ -328,12 +290,37 @@ impl TurnServer {
         self.deadlines.insert((*expires, id));
     }
 
+    /// Notes that a client is still there.
+    fn hear(&mut self, now: Timestamp, client: Client) {
+        if let Some(id) = self.clients.get(&client)
+            && let Some(allocation) = self.allocations.get_mut(id)
+        {
+            allocation.heard = now;
+        }
+    }
+
+    /// Returns whether a user may have one more allocation, after the one whose client has been
+    /// silent for longest was given up for it if need be.
+    fn make_room(&mut self, now: Timestamp, user: &str) -> bool {
+        let Some(own) = self.users.get(user) else { return true };
+        if own.len() < self.config.user_allocations {
+            return true;
+        }
+        let heard = own.iter().filter_map(|id| Some((self.allocations.get(id)?.heard, *id)));
+        match heard.min() {
+            Some((heard, id)) if now.since(heard) >= SILENCE => {
+                self.remove(id);
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
     fn insert(&mut self, allocation: Allocation) {
         let id = RelayId(self.next);
         self.next = self.next.saturating_add(1);
         let family = allocation.family;
-        let count = self.users.entry(allocation.user().to_owned()).or_default();
-        *count = count.saturating_add(1);
+        self.users.entry(allocation.user().to_owned()).or_default().insert(id);
         self.clients.insert(allocation.client, id);
         self.allocations.insert(id, allocation);
         self.outputs.push_back(Output::OpenRelay { id, family });
@@ -343,9 +330,9 @@ impl TurnServer {
     fn remove(&mut self, id: RelayId) {
         let Some(allocation) = self.allocations.remove(&id) else { return };
         self.clients.remove(&allocation.client);
-        if let Some(count) = self.users.get_mut(allocation.user()) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
+        if let Some(own) = self.users.get_mut(allocation.user()) {
+            own.remove(&id);
+            if own.is_empty() {
                 self.users.remove(allocation.user());
             }
         }

@@ -20,6 +20,7 @@ mod sending;
 mod socket;
 mod stats;
 mod studio;
+mod surroundings;
 mod tabs;
 mod timer;
 mod told;

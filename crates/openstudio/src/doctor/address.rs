@@ -27,8 +27,8 @@ pub(crate) async fn check(config: &ServerConfig, studio: Option<&Studio>) -> Vec
 
 fn running(config: &ServerConfig, studio: &Studio) -> Finding {
     let scheme = if studio.is_encrypted { "https" } else { "http" };
-    let words =
-        format!("a studio (version {}) answers at {scheme}://{}", studio.version, config.listen);
+    let version = studio.version.as_ref().map_or(String::new(), |v| format!(" (version {v})"));
+    let words = format!("a studio{version} answers at {scheme}://{}", config.listen);
     if studio.is_encrypted != config.tls.is_some() {
         return Finding::warn(
             ADDRESS,
@@ -36,7 +36,11 @@ fn running(config: &ServerConfig, studio: &Studio) -> Finding {
             "restart it, or give doctor the flags that it was started with",
         );
     }
-    if studio.version != env!("CARGO_PKG_VERSION") {
+    let Some(version) = &studio.version else {
+        let words = format!("{words}, but has no certificate yet, so browsers cannot connect");
+        return Finding::warn(ADDRESS, words, "see what the certificate check says");
+    };
+    if version != env!("CARGO_PKG_VERSION") {
         let advice = format!("this program is {}; restart the studio", env!("CARGO_PKG_VERSION"));
         return Finding::warn(ADDRESS, words, advice);
     }
@@ -47,15 +51,26 @@ async fn can_listen(check: &'static str, address: SocketAddr, flag: &str) -> Fin
     let Err(error) = TcpListener::bind(address).await else {
         return Finding::ok(check, format!("{address} is free to listen on"));
     };
+    refused(check, (address, ""), flag, &error)
+}
+
+/// What is said of an address that cannot be listened on. `by` is how, where that is not plain.
+pub(super) fn refused(
+    check: &'static str,
+    (address, by): (SocketAddr, &str),
+    flag: &str,
+    error: &io::Error,
+) -> Finding {
     let is = |kind| error.kind() == kind;
     let (words, advice) = if is(io::ErrorKind::AddrInUse) {
+        let stranger = if check == ADDRESS { ", and it is no studio" } else { "" };
         (
-            format!("another program has {address}, and it is no studio"),
+            format!("another program has {address}{by}{stranger}"),
             format!("stop that program, or choose another address with {flag}"),
         )
     } else if is(io::ErrorKind::PermissionDenied) {
         (
-            format!("this user may not listen on {address}"),
+            format!("this user may not listen on {address}{by}"),
             format!(
                 "run `setcap cap_net_bind_service=+ep` on the program, give its service \
                  AmbientCapabilities=CAP_NET_BIND_SERVICE, or choose a port above 1023 with {flag}"
@@ -68,7 +83,7 @@ async fn can_listen(check: &'static str, address: SocketAddr, flag: &str) -> Fin
         )
     } else {
         (
-            format!("{address} cannot be listened on ({error})"),
+            format!("{address} cannot be listened on{by} ({error})"),
             format!("choose another address with {flag}"),
         )
     };

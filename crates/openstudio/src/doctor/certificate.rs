@@ -16,22 +16,28 @@ pub(crate) fn check(config: &ServerConfig, studio: Option<&Studio>) -> Vec<Findi
     let tls = TlsConfig { source: source.clone(), data_dir: config.data_dir.clone() };
     let facts = match tls.look() {
         Ok(Some(certificate)) => certificate.facts().clone(),
-        Ok(None) => return vec![not_yet(source)],
+        Ok(None) => return vec![not_there(source, studio)],
         Err(error) => {
             let error = anyhow::Error::new(error);
             return vec![Finding::fail(CERTIFICATE, format!("{error:#}"), "see --tls")];
         }
     };
     let mut found = vec![judge(source, &facts, UnixTime::now())];
-    let shown = studio.and_then(|studio| studio.shown.as_ref());
-    if shown.is_some_and(|shown| shown.fingerprint != facts.fingerprint) {
-        found.push(Finding::warn(
-            CERTIFICATE,
-            "the running studio shows another certificate than the one that is there",
-            "send it SIGHUP, and see in its log why it does not take the new one",
-        ));
-    }
+    found.extend(studio.and_then(|studio| other(studio, &facts)));
     found
+}
+
+/// Told where the studio does not show the certificate that is there.
+fn other(studio: &Studio, facts: &Facts) -> Option<Finding> {
+    let is_it = |shown: &Facts| shown.fingerprint == facts.fingerprint;
+    if !studio.is_encrypted || studio.shown.as_ref().is_some_and(is_it) {
+        return None;
+    }
+    Some(Finding::warn(
+        CERTIFICATE,
+        "the running studio shows another certificate than the one that is there, or none",
+        "send it SIGHUP, and see in its log why it does not take the new one; or restart it",
+    ))
 }
 
 fn without(config: &ServerConfig) -> Finding {
@@ -46,8 +52,23 @@ fn without(config: &ServerConfig) -> Finding {
     )
 }
 
-fn not_yet(source: &Source) -> Finding {
+/// What there is to say where none is kept.
+fn not_there(source: &Source, studio: Option<&Studio>) -> Finding {
+    let studio = studio.filter(|studio| studio.is_encrypted);
+    if studio.is_some_and(|studio| studio.shown.is_some()) {
+        return Finding::warn(
+            CERTIFICATE,
+            "the running studio shows one that is not in the data folder",
+            "see in its log whether it cannot write there, or give doctor its --data-dir",
+        );
+    }
     match source {
+        Source::Acme(_) if studio.is_some() => Finding::warn(
+            CERTIFICATE,
+            "the running studio was given none yet",
+            "see in its log what the authority says; each --tls-name must lead to this machine, \
+             and port 443 of that name must reach the studio from the internet",
+        ),
         Source::Acme(_) => Finding::warn(
             CERTIFICATE,
             "none was fetched yet",
@@ -108,7 +129,9 @@ fn covers(facts: &Facts, wanted: &Name) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::finding::Level;
+    use openstudio_tls::{AcmeConfig, Trust};
+
+    use super::super::finding::{Level, Report};
     use super::*;
 
     const DAY: i64 = 86_400;
@@ -122,6 +145,33 @@ mod tests {
             fingerprint: String::new(),
         };
         judge(&Source::SelfSigned { names: names(wanted) }, &facts, UnixTime(now)).level()
+    }
+
+    #[test]
+    fn where_none_is_kept_the_running_studio_says_what_to_do() {
+        let acme = Source::Acme(AcmeConfig {
+            names: Vec::new(),
+            mail: None,
+            directory: String::new(),
+            trust: Trust::Everybody,
+        });
+        let words = |studio: Option<&Studio>| {
+            let found = Report(vec![not_there(&acme, studio)]);
+            found.as_text()
+        };
+        let mut studio = Studio { version: None, date: None, shown: None, is_encrypted: true };
+        assert!(words(None).contains("start the studio"));
+        assert!(words(Some(&studio)).contains("port 443"));
+        let (not_before, not_after) = (UnixTime(0), UnixTime(DAY));
+        let fingerprint = String::new();
+        studio.shown = Some(Facts { names: Vec::new(), not_before, not_after, fingerprint });
+        assert!(words(Some(&studio)).contains("cannot write"));
+        let kept = studio.shown.take().unwrap();
+        assert_eq!(other(&studio, &kept).map(|found| found.level()), Some(Level::Warn));
+        studio.shown = Some(kept.clone());
+        assert_eq!(other(&studio, &kept), None);
+        studio = Studio { shown: None, is_encrypted: false, ..studio };
+        assert!(words(Some(&studio)).contains("start the studio"), "it speaks no TLS");
     }
 
     #[test]

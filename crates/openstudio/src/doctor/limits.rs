@@ -3,7 +3,7 @@
 use std::net::UdpSocket;
 use std::ops::RangeInclusive;
 
-use openstudio_server::ServerConfig;
+use openstudio_server::{RelayConfig, ServerConfig};
 
 use super::finding::Finding;
 
@@ -21,14 +21,21 @@ const FEW_PORTS: u16 = 1_000;
 
 pub(crate) fn check(config: &ServerConfig) -> Vec<Finding> {
     let mut found: Vec<Finding> = open_files(config).into_iter().collect();
-    found.push(ports());
+    found.push(ports(config.relay.as_ref()));
     found
 }
 
 #[cfg(unix)]
 fn open_files(config: &ServerConfig) -> Option<Finding> {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-    Some(judge_files(limit.current, config.limits.connections))
+    let relay = config.relay.as_ref().map_or(0, relay_files);
+    Some(judge_files(limit.current, config.limits.connections, relay))
+}
+
+/// What the relay may have open: a socket for each port, and streams.
+fn relay_files(relay: &RelayConfig) -> u64 {
+    let files = relay.ports.len().saturating_add(relay.streams);
+    u64::try_from(files).unwrap_or(u64::MAX)
 }
 
 /// There is no such limit here.
@@ -37,12 +44,20 @@ fn open_files(_: &ServerConfig) -> Option<Finding> {
     None
 }
 
-fn judge_files(limit: Option<u64>, connections: u32) -> Finding {
-    let Some(limit) = limit.filter(|limit| *limit < u64::from(connections) + OWN_FILES) else {
-        return Finding::ok(FILES, format!("enough for {connections} connections"));
+fn judge_files(limit: Option<u64>, connections: u32, relay: u64) -> Finding {
+    let own = relay.saturating_add(OWN_FILES);
+    let Some(limit) = limit.filter(|limit| *limit < own.saturating_add(connections.into())) else {
+        let too = if relay == 0 { "" } else { " and all of the relay's ports and streams" };
+        return Finding::ok(FILES, format!("enough for {connections} connections{too}"));
     };
-    let fit = limit.saturating_sub(OWN_FILES);
-    let words = format!("{limit} may be open, so {fit} connections at once fit");
+    let fit = limit.saturating_sub(own);
+    let words = if relay == 0 {
+        format!("{limit} may be open, so {fit} connections at once fit")
+    } else if fit == 0 {
+        format!("{limit} may be open, and the relay alone may use {relay}")
+    } else {
+        format!("{limit} may be open, of which the relay may use {relay}, so {fit} connections fit")
+    };
     if limit < FEW_FILES {
         let advice = "raise it (ulimit -n 65536, or LimitNOFILE=65536 for a service)";
         return Finding::fail(FILES, words, advice);
@@ -54,13 +69,13 @@ fn judge_files(limit: Option<u64>, connections: u32) -> Finding {
     Finding::ok(FILES, words)
 }
 
-fn ports() -> Finding {
+fn ports(relay: Option<&RelayConfig>) -> Finding {
     if let Err(error) = UdpSocket::bind("0.0.0.0:0") {
         let advice = "without one the studio cannot record or go on air; see the system's limits";
         return Finding::fail(PORTS, format!("no UDP port can be opened ({error})"), advice);
     }
     let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok();
-    judge_ports(range.as_deref().and_then(range_of))
+    judge_ports(range.as_deref().and_then(range_of), relay)
 }
 
 fn range_of(text: &str) -> Option<RangeInclusive<u16>> {
@@ -68,9 +83,13 @@ fn range_of(text: &str) -> Option<RangeInclusive<u16>> {
     Some(ends.next()??..=ends.next()??)
 }
 
-fn judge_ports(range: Option<RangeInclusive<u16>>) -> Finding {
+/// Where the two ranges overlap, neither is in the other's way: both pass over what is taken.
+fn judge_ports(range: Option<RangeInclusive<u16>>, relay: Option<&RelayConfig>) -> Finding {
+    let of_relay = relay.map_or(String::new(), |RelayConfig { ports, .. }| {
+        format!("; {} to {} are for the relay (--turn-ports)", ports.start(), ports.end())
+    });
     let Some(range) = range else {
-        return Finding::ok(PORTS, "UDP ports for sound can be opened");
+        return Finding::ok(PORTS, format!("UDP ports for sound can be opened{of_relay}"));
     };
     let (first, last) = (range.start(), range.end());
     let words = format!("UDP ports {first} to {last} are for sound");
@@ -78,29 +97,43 @@ fn judge_ports(range: Option<RangeInclusive<u16>>) -> Finding {
         let advice = "give more with net.ipv4.ip_local_port_range";
         return Finding::warn(PORTS, format!("{words}, which is few"), advice);
     }
-    Finding::ok(PORTS, words)
+    Finding::ok(PORTS, format!("{words}{of_relay}"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::finding::Level;
+    use super::super::finding::{Level, Report};
     use super::*;
 
     #[test]
     fn few_files_are_told() {
-        assert_eq!(judge_files(None, 10_000).level(), Level::Ok);
-        assert_eq!(judge_files(Some(65_536), 10_000).level(), Level::Ok);
-        assert_eq!(judge_files(Some(1_024), 10_000).level(), Level::Ok);
-        assert_eq!(judge_files(Some(512), 10_000).level(), Level::Warn);
-        assert_eq!(judge_files(Some(128), 10_000).level(), Level::Fail);
-        assert_eq!(judge_files(Some(128), 50).level(), Level::Ok, "that is what is wanted");
+        let level = |limit, connections| judge_files(limit, connections, 0).level();
+        assert_eq!(level(None, 10_000), Level::Ok);
+        assert_eq!(level(Some(65_536), 10_000), Level::Ok);
+        assert_eq!(level(Some(1_024), 10_000), Level::Ok);
+        assert_eq!(level(Some(512), 10_000), Level::Warn);
+        assert_eq!(level(Some(128), 10_000), Level::Fail);
+        assert_eq!(level(Some(128), 50), Level::Ok, "that is what is wanted");
+    }
+
+    #[test]
+    fn the_relay_has_its_share_of_files() {
+        let relay = RelayConfig::new("0.0.0.0:3478".parse().unwrap());
+        let files = relay_files(&relay);
+        assert_eq!(files, 840 + 1_000);
+        assert_eq!(judge_files(Some(2_000), 500, 0).level(), Level::Ok);
+        assert_eq!(judge_files(Some(2_000), 500, files).level(), Level::Warn);
+        assert_eq!(judge_files(Some(3_000), 500, files).level(), Level::Ok);
     }
 
     #[test]
     fn few_ports_are_told() {
-        assert_eq!(judge_ports(None).level(), Level::Ok);
-        assert_eq!(judge_ports(range_of("32768\t60999\n")).level(), Level::Ok);
-        assert_eq!(judge_ports(range_of("50000 50100")).level(), Level::Warn);
+        assert_eq!(judge_ports(None, None).level(), Level::Ok);
+        assert_eq!(judge_ports(range_of("32768\t60999\n"), None).level(), Level::Ok);
+        assert_eq!(judge_ports(range_of("50000 50100"), None).level(), Level::Warn);
+        let relay = RelayConfig::new("0.0.0.0:3478".parse().unwrap());
+        let said = Report(vec![judge_ports(range_of("32768 60999"), Some(&relay))]).as_text();
+        assert!(said.contains("49160 to 49999") && said.contains("--turn-ports"), "{said}");
         assert_eq!(range_of("many"), None);
     }
 }

@@ -6,17 +6,25 @@ use openstudio_turn::{Credentials, Transport};
 use openstudio_wire::IceServer;
 
 use super::finding::Finding;
+use super::relay_ports;
 use super::seat;
 use super::studio::{Studio, reachable};
 use super::turn::{self, Place, Trouble};
 
-const RELAY: &str = "relay";
+pub(super) const RELAY: &str = "relay";
 
 pub(crate) async fn check(config: &ServerConfig, studio: Option<&Studio>) -> Vec<Finding> {
     let Some(studio) = studio else {
         let words = "not checked, since no studio runs here";
-        return vec![Finding::ok(RELAY, words)];
+        return config.relay.as_ref().map_or_else(
+            || vec![Finding::ok(RELAY, words)],
+            |relay| relay_ports::check(config, relay),
+        );
     };
+    if studio.version.is_none() {
+        let words = "not checked, since the studio has no certificate yet";
+        return vec![Finding::ok(RELAY, words)];
+    }
     let host = host(config);
     let address = reachable(config.listen);
     let authority = format!("{host}:{}", config.listen.port());
@@ -67,8 +75,8 @@ impl Own {
             Transport::Udp | Transport::Tcp => Some(self.relay.listen),
             Transport::Tls => self.relay.tls_listen,
         };
-        let has_port = listen.is_some_and(|listen| listen.port() == place.url.port);
-        has_port && place.url.host == self.host.trim_matches(['[', ']'])
+        let has_port = listen.is_some_and(|listen| listen.port() == place.port);
+        has_port && place.host == self.host.trim_matches(['[', ']'])
     }
 
     /// What the settings have and participants are not told of.
@@ -145,8 +153,7 @@ async fn trip(
 
 /// What is wrong, and what to do.
 fn told(trouble: &Trouble, place: &Place, is_own: bool) -> (String, String) {
-    let Place { url, transport } = place;
-    let port = url.port;
+    let Place { transport, port, .. } = place;
     let by = if *transport == Transport::Udp { "UDP" } else { "TCP" };
     let firewall =
         format!("see whether it runs, and whether a firewall lets {by} port {port} through");

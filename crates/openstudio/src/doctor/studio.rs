@@ -16,10 +16,14 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// The largest answer that is read, bytes.
 const MAX_ANSWER: u64 = 64 * 1024;
 
+/// How a studio begins its answer to those who come to its TLS port without TLS.
+const LEADS_TO_TLS: &str = "This studio is at https://";
+
 /// What a running studio says of itself.
 #[derive(Debug, Clone)]
 pub(crate) struct Studio {
-    pub(crate) version: String,
+    /// None of a studio that has no certificate yet, and so says only that it is there.
+    pub(crate) version: Option<String>,
     /// The moment of its `Date`, and how late it may be: what the answer took, and the second
     /// to which a `Date` is rounded.
     pub(crate) date: Option<(SystemTime, SystemTime)>,
@@ -33,14 +37,17 @@ impl Studio {
     /// Asks at the address of the settings; none if no studio answers there.
     pub(crate) async fn look(config: &ServerConfig) -> Option<Self> {
         let address = reachable(config.listen);
+        let mut speechless = None;
         // It may run with other settings than these.
         for is_encrypted in [config.tls.is_some(), config.tls.is_none()] {
             let asked = tokio::time::timeout(LIMIT, ask(address, is_encrypted)).await;
-            if let Ok(Ok(Some(studio))) = asked {
+            let Ok(Ok(Some(studio))) = asked else { continue };
+            if studio.version.is_some() {
                 return Some(studio);
             }
+            speechless = Some(studio);
         }
-        None
+        speechless
     }
 }
 
@@ -72,19 +79,22 @@ async fn ask(address: SocketAddr, is_encrypted: bool) -> io::Result<Option<Studi
 struct Answer {
     date: Option<SystemTime>,
     came: SystemTime,
-    body: Value,
+    status: String,
+    body: String,
 }
 
 fn studio_of(answer: &Answer, shown: Option<Facts>) -> Option<Studio> {
-    if answer.body["status"] != "ok" {
+    let date = answer.date.map(|date| (date, answer.came));
+    // It is 400 where the studio cannot tell its own address.
+    if matches!(&*answer.status, "307" | "400") && answer.body.starts_with(LEADS_TO_TLS) {
+        return Some(Studio { version: None, date, is_encrypted: true, shown });
+    }
+    let health: Value = serde_json::from_str(&answer.body).ok()?;
+    if answer.status != "200" || health["status"] != "ok" {
         return None;
     }
-    Some(Studio {
-        version: answer.body["version"].as_str()?.to_owned(),
-        date: answer.date.map(|date| (date, answer.came)),
-        is_encrypted: shown.is_some(),
-        shown,
-    })
+    let version = Some(health["version"].as_str()?.to_owned());
+    Some(Studio { version, date, is_encrypted: shown.is_some(), shown })
 }
 
 async fn get_health(
@@ -107,30 +117,29 @@ async fn get_health(
 fn parse(text: &str, came: SystemTime) -> Option<Answer> {
     let (head, body) = text.split_once("\r\n\r\n")?;
     let mut lines = head.lines();
-    if lines.next()?.split(' ').nth(1) != Some("200") {
-        return None;
-    }
+    let status = lines.next()?.split(' ').nth(1)?.to_owned();
     let date = lines
         .filter_map(|line| line.split_once(':'))
         .find(|(name, _)| name.eq_ignore_ascii_case("date"))
         .and_then(|(_, value)| httpdate::parse_http_date(value.trim()).ok());
-    Some(Answer { date, came, body: serde_json::from_str(body).ok()? })
+    Some(Answer { date, came, status, body: body.to_owned() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn of(text: &str) -> Option<Studio> {
+        studio_of(&parse(text, SystemTime::UNIX_EPOCH)?, None)
+    }
+
     #[test]
     fn only_a_studio_is_taken_for_one() {
-        let of = |text: &str| {
-            let answer = parse(text, SystemTime::UNIX_EPOCH)?;
-            studio_of(&answer, None)
-        };
         let answer = "HTTP/1.1 200 OK\r\ndate: Thu, 01 Jan 1970 00:00:07 GMT\r\n\r\n\
                       {\"status\":\"ok\",\"version\":\"1.2.3\"}";
         let studio = of(answer).unwrap();
-        assert_eq!(studio.version, "1.2.3");
+        assert_eq!(studio.version.as_deref(), Some("1.2.3"));
+        assert!(!studio.is_encrypted);
         let (date, _) = studio.date.unwrap();
         assert_eq!(date, SystemTime::UNIX_EPOCH + Duration::from_secs(7));
         for other in [
@@ -142,5 +151,20 @@ mod tests {
         ] {
             assert!(of(other).is_none(), "{other}");
         }
+    }
+
+    #[test]
+    fn a_studio_that_leads_to_tls_is_one() {
+        for answer in [
+            "HTTP/1.1 307 Temporary Redirect\r\nlocation: https://a/\r\n\r\n\
+             This studio is at https://a/health\n",
+            "HTTP/1.1 400 Bad Request\r\n\r\n\
+             This studio is at https:// and speaks no plain HTTP.\n",
+        ] {
+            let studio = of(answer).unwrap();
+            assert_eq!((studio.version, studio.is_encrypted), (None, true), "{answer}");
+        }
+        let other = "HTTP/1.1 307 Temporary Redirect\r\nlocation: https://a/\r\n\r\nThere\n";
+        assert!(of(other).is_none());
     }
 }

@@ -1,8 +1,7 @@
 //! Do the STUN servers answer, and what do they say of the way out of this network?
 
-use std::collections::BTreeSet;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use openstudio_server::ServerConfig;
@@ -11,6 +10,7 @@ use openstudio_units::Seed;
 use tokio::net::{UdpSocket, lookup_host};
 
 use super::finding::Finding;
+use super::nat::{self, Seen};
 
 const STUN: &str = "stun";
 
@@ -29,15 +29,15 @@ pub(crate) async fn check(config: &ServerConfig) -> Vec<Finding> {
     if servers.is_empty() {
         return vec![without(config)];
     }
-    let socket = match UdpSocket::bind("0.0.0.0:0").await {
-        Ok(socket) => socket,
+    let sockets = match Sockets::open().await {
+        Ok(sockets) => sockets,
         Err(error) => {
             let advice = "see the system's limits";
             return vec![Finding::fail(STUN, format!("no UDP port ({error})"), advice)];
         }
     };
     let mut found = Vec::new();
-    let mut mapped = Vec::new();
+    let mut all_seen = Vec::new();
     for url in servers {
         if url.starts_with("stuns:") {
             let words = format!("{url} is asked over TLS by browsers, and is not checked");
@@ -49,17 +49,64 @@ pub(crate) async fn check(config: &ServerConfig) -> Vec<Finding> {
             found.push(Finding::fail(STUN, words, "write it as stun:HOST:PORT"));
             continue;
         };
-        match ask(&socket, &place).await {
-            Ok((server, address)) => {
-                let words = format!("{url} answers; it sees this machine as {address}");
+        match sockets.ask(&place).await {
+            Ok(seen) => {
+                let words = format!("{url} answers; it sees this machine as {}", seen.mapped);
                 found.push(Finding::ok(STUN, words));
-                mapped.push((server, address));
+                all_seen.push(seen);
             }
             Err(trouble) => found.push(trouble.told(url)),
         }
     }
-    found.extend(compare(&mapped));
+    found.extend(nat::judge(&all_seen));
     found
+}
+
+/// What servers are asked from. They are all asked from the same port, so that what they see can
+/// be compared.
+struct Sockets {
+    v4: UdpSocket,
+    /// None where the system has no IPv6.
+    v6: Option<UdpSocket>,
+}
+
+impl Sockets {
+    async fn open() -> io::Result<Self> {
+        let v4 = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).await?;
+        Ok(Self { v4, v6: UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).await.ok() })
+    }
+
+    /// Asks by IPv4, or by IPv6 where the server has nothing else.
+    async fn ask(&self, place: &ServerUrl) -> Result<Seen, Trouble> {
+        let found = lookup_host((&*place.host, place.port)).await.map_err(|_| Trouble::Name)?;
+        let addresses: Vec<SocketAddr> = found.collect();
+        let v4 = addresses.iter().find(|address| address.is_ipv4());
+        let server = *v4.or_else(|| addresses.first()).ok_or(Trouble::Name)?;
+        if server.is_ipv4() {
+            return see(&self.v4, server).await;
+        }
+        let socket = self.v6.as_ref().ok_or(Trouble::NoIpv6)?;
+        // Who has no way to any address of IPv6 learns it here, and nothing was sent.
+        let Some(_) = way_to(server).await else { return Err(Trouble::NoIpv6) };
+        see(socket, server).await
+    }
+}
+
+async fn see(socket: &UdpSocket, server: SocketAddr) -> Result<Seen, Trouble> {
+    let mapped = ask(socket, server).await?;
+    let own = way_to(server).await;
+    Ok(Seen { server, mapped, own })
+}
+
+/// The address of this machine that packets to a server leave from. Sends nothing.
+async fn way_to(server: SocketAddr) -> Option<IpAddr> {
+    let any: IpAddr = match server {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((any, 0)).await.ok()?;
+    socket.connect(server).await.ok()?;
+    Some(socket.local_addr().ok()?.ip())
 }
 
 fn without(config: &ServerConfig) -> Finding {
@@ -80,6 +127,8 @@ fn without(config: &ServerConfig) -> Finding {
 #[derive(Debug)]
 enum Trouble {
     Name,
+    /// It has addresses of IPv6 alone, and this machine has none.
+    NoIpv6,
     Network(io::Error),
     Silent,
     /// It answers, but says no address.
@@ -91,8 +140,14 @@ impl Trouble {
         match self {
             Self::Name => Finding::fail(
                 STUN,
-                format!("the name in {url} leads to no IPv4 address"),
+                format!("the name in {url} leads to no address"),
                 "correct it, or see why names are not found here (/etc/resolv.conf)",
+            ),
+            // Browsers elsewhere may have it.
+            Self::NoIpv6 => Finding::warn(
+                STUN,
+                format!("{url} has no IPv4 address, and is not checked: this machine has no IPv6"),
+                "name a server that has an IPv4 address as well",
             ),
             Self::Network(error) => Finding::fail(
                 STUN,
@@ -125,11 +180,8 @@ impl From<io::Error> for Trouble {
     }
 }
 
-/// Asks a server as which address it sees this socket. Returns both.
-async fn ask(socket: &UdpSocket, place: &ServerUrl) -> Result<(SocketAddr, SocketAddr), Trouble> {
-    let found = lookup_host((&*place.host, place.port)).await;
-    let mut addresses = found.map_err(|_| Trouble::Name)?;
-    let server = addresses.find(SocketAddr::is_ipv4).ok_or(Trouble::Name)?;
+/// Asks a server as which address it sees this socket.
+async fn ask(socket: &UdpSocket, server: SocketAddr) -> Result<SocketAddr, Trouble> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(io::Error::other)?;
     let request = BindingRequest::new(Seed(seed));
@@ -137,7 +189,7 @@ async fn ask(socket: &UdpSocket, place: &ServerUrl) -> Result<(SocketAddr, Socke
     for _ in 0..REQUESTS {
         socket.send_to(request.bytes(), server).await?;
         match tokio::time::timeout(wait, answer(socket, server, &request)).await {
-            Ok(answer) => return Ok((server, answer?)),
+            Ok(answer) => return answer,
             Err(_) => wait *= 2,
         }
     }
@@ -166,22 +218,6 @@ async fn answer(
     }
 }
 
-/// Whether the way out depends on where it leads (RFC 4787 §4.1), which two servers can tell.
-fn compare(mapped: &[(SocketAddr, SocketAddr)]) -> Option<Finding> {
-    let servers: BTreeSet<SocketAddr> = mapped.iter().map(|(server, _)| *server).collect();
-    let addresses: BTreeSet<SocketAddr> = mapped.iter().map(|(_, address)| *address).collect();
-    match (servers.len(), addresses.len()) {
-        (0 | 1, _) => None,
-        (_, 1) => Some(Finding::ok("nat", "one address for all destinations")),
-        _ => Some(Finding::warn(
-            "nat",
-            "the router gives another address for each destination, so people behind another such \
-             router are not reached directly",
-            "configure a TURN server, or let the studio be reached without address translation",
-        )),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::finding::Level;
@@ -189,17 +225,16 @@ mod tests {
     use openstudio_server::RelayConfig;
     use openstudio_turn::answer_binding;
 
-    /// A server that says this address, or the real one, to each request; it loses the first
-    /// `lose` of them.
-    async fn server(says: Option<SocketAddr>, lose: usize) -> SocketAddr {
-        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    /// A server that says the real address to each request; it loses the first `lose` of them.
+    async fn server(ip: &str, lose: usize) -> SocketAddr {
+        let socket = UdpSocket::bind((ip, 0)).await.unwrap();
         let address = socket.local_addr().unwrap();
         tokio::spawn(async move {
             let mut bytes = [0; MAX_ANSWER];
             let mut seen = 0;
             while let Ok((length, from)) = socket.recv_from(&mut bytes).await {
                 seen += 1;
-                let answer = answer_binding(&bytes[..length], says.unwrap_or(from)).unwrap();
+                let answer = answer_binding(&bytes[..length], from).unwrap();
                 if seen <= lose {
                     continue;
                 }
@@ -215,17 +250,31 @@ mod tests {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let own = socket.local_addr().unwrap();
         for lose in [0, 1] {
-            let server = server(None, lose).await;
-            let place = ServerUrl::read(&format!("stun:{server}")).unwrap();
-            assert_eq!(ask(&socket, &place).await.unwrap(), (server, own));
+            let server = server("127.0.0.1", lose).await;
+            assert_eq!(ask(&socket, server).await.unwrap(), own);
         }
     }
 
     #[tokio::test]
     async fn names_that_lead_nowhere_and_ports_without_a_server_are_told_apart() {
-        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let place = ServerUrl::read("stun:stun.invalid").unwrap();
-        assert!(matches!(ask(&socket, &place).await, Err(Trouble::Name)));
+        let sockets = Sockets::open().await.unwrap();
+        assert!(matches!(sockets.ask(&place).await, Err(Trouble::Name)));
+    }
+
+    #[tokio::test]
+    async fn a_server_that_has_ipv6_alone_is_asked_by_it() {
+        let sockets = Sockets::open().await.unwrap();
+        if sockets.v6.is_none() || UdpSocket::bind("[::1]:0").await.is_err() {
+            return;
+        }
+        let server = server("::1", 0).await;
+        let place = ServerUrl::read(&format!("stun:{server}")).unwrap();
+        let seen = sockets.ask(&place).await.unwrap();
+        assert_eq!((seen.server, seen.own), (server, Some(seen.mapped.ip())));
+        let without = Sockets { v6: None, ..sockets };
+        let trouble = without.ask(&place).await.unwrap_err();
+        assert_eq!(trouble.told("stun:v6.example").level(), Level::Warn);
     }
 
     #[test]
@@ -235,17 +284,5 @@ mod tests {
         assert_eq!(without(&config).level(), Level::Warn);
         config.relay = Some(RelayConfig::new("0.0.0.0:3478".parse().unwrap()));
         assert_eq!(without(&config).level(), Level::Ok);
-    }
-
-    #[test]
-    fn two_servers_tell_what_the_router_does() {
-        let at = |text: &str| text.parse::<SocketAddr>().unwrap();
-        let (a, b) = (at("192.0.2.1:3478"), at("192.0.2.2:3478"));
-        let (x, y) = (at("198.51.100.7:4000"), at("198.51.100.7:4001"));
-        let level = |mapped: &[_]| compare(mapped).map(|finding| finding.level());
-        assert_eq!(level(&[(a, x)]), None);
-        assert_eq!(level(&[(a, x), (a, x)]), None, "it is one server");
-        assert_eq!(level(&[(a, x), (b, x)]), Some(Level::Ok));
-        assert_eq!(level(&[(a, x), (b, y)]), Some(Level::Warn));
     }
 }

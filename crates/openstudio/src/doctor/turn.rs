@@ -32,16 +32,18 @@ const MAX_READ: usize = 2_048;
 /// A TURN server, and how it is spoken to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Place {
-    pub(super) url: ServerUrl,
     pub(super) transport: Transport,
+    /// A name or an address, without brackets.
+    pub(super) host: String,
+    pub(super) port: u16,
 }
 
 impl Place {
     /// Reads the URL of a TURN server.
     pub(super) fn read(url: &str) -> Option<Self> {
-        let url = ServerUrl::read(url)?;
-        match url.service {
-            Service::Turn(transport) => Some(Self { url, transport }),
+        let ServerUrl { service, host, port } = ServerUrl::read(url)?;
+        match service {
+            Service::Turn(transport) => Some(Self { transport, host, port }),
             Service::Stun => None,
         }
     }
@@ -239,10 +241,10 @@ impl End {
 
 /// Opens the way to a server.
 async fn open(place: &Place, tls: &ClientTls) -> Result<(Way, SocketAddr), Trouble> {
-    let authority = place.url.authority();
-    let mut found = lookup_host(authority.as_str()).await.map_err(|_| Trouble::Name)?;
+    let Place { transport, host, port } = place;
+    let mut found = lookup_host((&**host, *port)).await.map_err(|_| Trouble::Name)?;
     let server = found.next().ok_or(Trouble::Name)?;
-    let way = match place.transport {
+    let way = match transport {
         Transport::Udp => {
             let any = if server.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
             let socket = UdpSocket::bind(any).await?;
@@ -250,10 +252,15 @@ async fn open(place: &Place, tls: &ClientTls) -> Result<(Way, SocketAddr), Troub
             Way::Udp(socket)
         }
         Transport::Tcp => Way::Stream(Box::new(TcpStream::connect(server).await?)),
-        Transport::Tls => match tls.connect(&authority).await {
+        Transport::Tls => match tls.connect(&authority(host, *port)).await {
             Ok(stream) => Way::Stream(Box::new(stream)),
             Err(error) => return Err(Trouble::Tls(error)),
         },
     };
     Ok((way, server))
+}
+
+/// `HOST:PORT`, with an IPv6 address in brackets.
+fn authority(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }

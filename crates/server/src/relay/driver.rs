@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use openstudio_turn::{
     Client, Counts, Output, RelayError, RelayId, Transport, TurnConfig, TurnServer,
@@ -14,6 +13,8 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::Sender;
 use tokio::task::JoinHandle;
 
+use super::addresses::Addresses;
+use super::clock::RelayClock;
 use super::udp::{self, Port, Sockets};
 use crate::clock::reached;
 
@@ -46,17 +47,18 @@ pub(super) struct Driver {
     pub(super) listener: Port,
     /// Where the relays' sockets are read.
     runtime: Handle,
-    started: Instant,
+    clock: RelayClock,
     timer_moved: Notify,
 }
 
 impl Driver {
     pub(super) fn new(
-        config: TurnConfig,
-        seed: Seed,
+        (mut config, seed): (TurnConfig, Seed),
+        clock: RelayClock,
         sockets: Sockets,
         (listener, runtime): (Port, Handle),
     ) -> Self {
+        config.zero_unix_seconds = clock.zero_unix_seconds;
         let state = State {
             server: TurnServer::new(config, seed),
             sockets,
@@ -64,8 +66,8 @@ impl Driver {
             streams: BTreeMap::new(),
             armed: None,
         };
-        let (started, timer_moved) = (Instant::now(), Notify::new());
-        Self { state: Mutex::new(state), listener, runtime, started, timer_moved }
+        let timer_moved = Notify::new();
+        Self { state: Mutex::new(state), listener, runtime, clock, timer_moved }
     }
 
     /// Returns how many allocations there are by UDP, TCP and TLS, and what happened so far.
@@ -73,6 +75,19 @@ impl Driver {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let transports = [Transport::Udp, Transport::Tcp, Transport::Tls];
         (transports.map(|by| state.server.allocations_by(by)), state.server.counts())
+    }
+
+    /// Opens relays at these addresses from now on, and refuses those that are the server's own.
+    pub(super) fn follow(&self, addresses: &Addresses) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.sockets.follow(addresses.bound);
+        state.server.set_addresses(addresses.own.iter().copied(), addresses.families());
+    }
+
+    /// Returns whether a client has an allocation.
+    pub(super) fn has_allocation(&self, client: Client) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.server.has_allocation(client)
     }
 
     /// Closes the relays, whose readers hold on to this.
@@ -142,7 +157,7 @@ impl Driver {
             };
             tokio::select! {
                 () = moved => {}
-                () = reached(self.started, due) => self.with(TurnServer::on_timeout),
+                () = reached(self.clock.started, due) => self.with(TurnServer::on_timeout),
             }
         }
     }
@@ -162,7 +177,7 @@ impl Driver {
         most: usize,
         mut change: impl FnMut(&mut TurnServer, Timestamp) -> io::Result<()>,
     ) -> io::Result<()> {
-        let now = Timestamp::ZERO + self.started.elapsed();
+        let now = self.clock.now();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let mut outcome = Ok(());
         for _ in 0..most {

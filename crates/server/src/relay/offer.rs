@@ -9,6 +9,8 @@ use openstudio_turn::SharedSecret;
 use openstudio_units::{PeerId, RoomId};
 use openstudio_wire::{IceConfig, IceServer, SeatGrant, ServerMessage};
 
+use super::RelayClock;
+
 /// A TURN server of somebody else's that shares a secret with this one (coturn's
 /// `use-auth-secret`).
 #[derive(Clone)]
@@ -45,6 +47,8 @@ impl Line {
 #[derive(Debug)]
 pub(crate) struct Own {
     pub(crate) secret: SharedSecret,
+    /// By which it judges credentials.
+    pub(crate) clock: RelayClock,
     pub(crate) port: u16,
     /// Where it is reached by TLS, if it is.
     pub(crate) tls_port: Option<u16>,
@@ -102,12 +106,13 @@ impl Offer {
     }
 
     fn add_for(&self, ice: &mut IceConfig, line: &Line) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let expiry = now.saturating_add(self.lifetime).as_secs();
-        self.add(ice, (&line.user, expiry), line.host.as_deref());
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.add(ice, (&line.user, wall), line.host.as_deref());
     }
 
-    fn add(&self, ice: &mut IceConfig, (user, expiry): (&str, u64), host: Option<&str>) {
+    /// Adds them for a user at a time since 1970, which other servers know as well as this one.
+    fn add(&self, ice: &mut IceConfig, (user, wall): (&str, Duration), host: Option<&str>) {
+        let expiry = |now: Duration| now.saturating_add(self.lifetime).as_secs();
         if let Some(own) = &self.own
             && let Some(host) = own.host_for(host)
         {
@@ -116,11 +121,11 @@ impl Offer {
             let plain = ["udp", "tcp"].map(|by| format!("turn:{place}?transport={by}"));
             let encrypted = own.tls_port.map(|port| format!("turns:{host}:{port}?transport=tcp"));
             let urls = plain.into_iter().chain(encrypted).collect();
-            ice.turn.push(server(urls, &own.secret, user, expiry));
+            ice.turn.push(server(urls, &own.secret, user, expiry(own.clock.unix_time())));
         }
         for shared in &self.shared {
             let secret = SharedSecret::new(shared.secret.as_bytes());
-            ice.turn.push(server(shared.urls.clone(), &secret, user, expiry));
+            ice.turn.push(server(shared.urls.clone(), &secret, user, expiry(wall)));
         }
     }
 
@@ -169,6 +174,11 @@ pub(crate) fn host_of(header: &str) -> Option<String> {
 mod tests {
     use super::*;
 
+    /// A clock that shows so many seconds since 1970.
+    fn clock(zero_unix_seconds: u64) -> RelayClock {
+        RelayClock { started: std::time::Instant::now(), zero_unix_seconds }
+    }
+
     #[test]
     fn a_host_is_taken_from_the_header_and_nonsense_is_not() {
         for (header, host) in [
@@ -194,7 +204,8 @@ mod tests {
         assert!(!format!("{shared:?}").contains("north"));
         let ip = "192.0.2.1".parse().unwrap();
         let secret = SharedSecret::new("own");
-        let own = Own { secret, port: 3478, tls_port: Some(5349), host: None, ip };
+        let clock = clock(1_000);
+        let own = Own { secret, clock, port: 3478, tls_port: Some(5349), host: None, ip };
         let names = SharedSecret::new("names");
         let lifetime = Duration::from_secs(300);
         let offer = Offer { own: Some(own), shared: vec![shared], lifetime, names };
@@ -204,8 +215,9 @@ mod tests {
         assert_eq!(user, offer.user(room(1), peer(1)));
         assert_ne!(user, offer.user(room(2), peer(1)));
         assert_ne!(user, offer.user(room(1), peer(2)));
+        let wall = Duration::from_secs(7_000);
         let mut ice = IceConfig::default();
-        offer.add(&mut ice, (&user, 7), Some("studio.example"));
+        offer.add(&mut ice, (&user, wall), Some("studio.example"));
         assert_eq!(ice.stun, ["stun:studio.example:3478"]);
         assert_eq!(
             ice.turn[0].urls,
@@ -215,14 +227,14 @@ mod tests {
                 "turns:studio.example:5349?transport=tcp",
             ]
         );
-        assert_eq!(ice.turn[0].username, format!("7:{user}"));
-        let wanted = SharedSecret::new("north").credentials(&user, 7).password;
+        assert_eq!(ice.turn[0].username, format!("1300:{user}"), "by the relay's clock");
+        let wanted = SharedSecret::new("north").credentials(&user, 7_300).password;
         assert_eq!((&ice.turn[1].urls[0][..], &ice.turn[1].credential), ("turn:b", &wanted));
         let mut engine = IceConfig::default();
-        offer.add(&mut engine, (&user, 7), Some("127.0.0.1"));
+        offer.add(&mut engine, (&user, wall), Some("127.0.0.1"));
         assert_eq!(engine.stun, ["stun:192.0.2.1:3478"], "the relay is not on loopback");
         let mut unknown = IceConfig::default();
-        offer.add(&mut unknown, (&user, 7), None);
+        offer.add(&mut unknown, (&user, wall), None);
         assert_eq!((unknown.stun.len(), unknown.turn.len()), (0, 1), "nobody knows the host");
     }
 
@@ -230,7 +242,8 @@ mod tests {
     fn credentials_are_renewed_for_the_same_user_before_they_run_out() {
         let ip = "192.0.2.1".parse().unwrap();
         let secret = SharedSecret::new("own");
-        let own = Own { secret, port: 3478, tls_port: None, host: None, ip };
+        let clock = clock(1_000);
+        let own = Own { secret, clock, port: 3478, tls_port: None, host: None, ip };
         let names = SharedSecret::new("names");
         let lifetime = Duration::from_secs(300);
         let offer = Offer { own: Some(own), shared: Vec::new(), lifetime, names };

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::driver::Driver;
 use super::udp::plain;
@@ -21,9 +22,9 @@ use crate::address::AddressKey;
 /// Messages that may wait for a slow stream; what comes then is lost. 2 s of 5 voices.
 const QUEUE: usize = 512;
 
-/// How long a stream may take for its first bytes, and how long it may be silent after that:
-/// longer than an allocation that is not refreshed lives.
-const FIRST: Duration = Duration::from_secs(30);
+/// How long a stream has in all until its client has an allocation, and how long it may be
+/// silent after that: longer than an allocation that is not refreshed lives.
+const STRANGER: Duration = Duration::from_secs(30);
 const SILENCE: Duration = Duration::from_secs(660);
 
 /// How long one write may take before the stream counts as dead.
@@ -117,8 +118,9 @@ pub(super) async fn accept(driver: Arc<Driver>, door: Door, places: Arc<Places>)
         let transport = if door.tls.is_some() { Transport::Tls } else { Transport::Tcp };
         let client = Client { transport, address: plain(address), local: door.local };
         let (driver, tls) = (Arc::clone(&driver), door.tls.clone());
+        let deadline = Instant::now() + STRANGER;
         streams.spawn(async move {
-            receive(&driver, (stream, tls), client).await;
+            receive(&driver, (stream, tls), client, deadline).await;
             drop(place);
         });
     }
@@ -129,10 +131,11 @@ async fn receive(
     driver: &Arc<Driver>,
     (stream, tls): (TcpStream, Option<Acceptor>),
     client: Client,
+    deadline: Instant,
 ) {
-    let Some(tls) = tls else { return serve(driver, stream, client).await };
+    let Some(tls) = tls else { return serve(driver, stream, client, deadline).await };
     match tls.accept(stream).await {
-        Ok(Accepted::Tls(stream)) => serve(driver, stream, client).await,
+        Ok(Accepted::Tls(stream)) => serve(driver, stream, client, deadline).await,
         // Who speaks without TLS here has taken the port for another.
         Ok(Accepted::Plain(_) | Accepted::Proven) => {}
         Err(error) => tracing::debug!(%error, "handshake with the relay"),
@@ -148,42 +151,69 @@ impl Drop for Registered<'_> {
     }
 }
 
-/// Serves a stream until it ends.
-async fn serve<S: AsyncRead + AsyncWrite>(driver: &Arc<Driver>, stream: S, client: Client) {
+/// Serves a stream until it ends, or until `deadline` if its client has no allocation by then.
+pub(super) async fn serve<S: AsyncRead + AsyncWrite>(
+    driver: &Arc<Driver>,
+    stream: S,
+    client: Client,
+    deadline: Instant,
+) {
     let (reader, writer) = tokio::io::split(stream);
     let (queue, messages) = mpsc::channel(QUEUE);
     driver.stream_opened(client, queue);
     let registered = Registered(driver, client);
     tokio::select! {
-        _ = read(driver, reader, client) => {}
+        _ = read(driver, reader, client, deadline) => {}
         _ = write(writer, messages) => {}
     }
     drop(registered);
 }
 
-async fn read(driver: &Arc<Driver>, reader: impl AsyncRead, client: Client) -> io::Result<()> {
+async fn read(
+    driver: &Arc<Driver>,
+    reader: impl AsyncRead,
+    client: Client,
+    deadline: Instant,
+) -> io::Result<()> {
     let mut reader = std::pin::pin!(reader);
     let mut bytes = Vec::new();
-    let mut patience = FIRST;
+    let arrival = async {
+        while !driver.has_allocation(client) {
+            take(driver, reader.as_mut(), client, &mut bytes).await?;
+        }
+        Ok::<_, io::Error>(())
+    };
+    timeout_at(deadline, arrival).await??;
     loop {
-        let mut done = 0;
-        while let Some(rest) = bytes.get(done..)
-            && let Some(length) = length_in_stream(rest).map_err(io::Error::other)?
-            && let Some(message) = rest.get(..length)
-        {
-            driver.handle(client, message);
-            done += length;
-        }
-        bytes.drain(..done);
-        // One message is whole at 65,555 bytes at most, so this does not grow beyond two reads.
-        let mut piece = [0; 4096];
-        let length = timeout(patience, reader.read(&mut piece)).await??;
-        if length == 0 {
-            return Ok(());
-        }
-        bytes.extend_from_slice(piece.get(..length).unwrap_or_default());
-        patience = SILENCE;
+        timeout(SILENCE, take(driver, reader.as_mut(), client, &mut bytes)).await??;
     }
+}
+
+/// Reads once, and hands on the messages that are whole with it. `bytes` is what was read of the
+/// next one. The end of the stream is an error.
+async fn take(
+    driver: &Arc<Driver>,
+    mut reader: Pin<&mut impl AsyncRead>,
+    client: Client,
+    bytes: &mut Vec<u8>,
+) -> io::Result<()> {
+    // One message is whole at 65,555 bytes at most, so this does not grow beyond two reads.
+    let mut piece = [0; 4096];
+    let length = reader.read(&mut piece).await?;
+    if length == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    bytes.extend_from_slice(piece.get(..length).unwrap_or_default());
+    let mut done = 0;
+    while let Some(rest) = bytes.get(done..)
+        && let Some(length) = length_in_stream(rest).map_err(io::Error::other)?
+        && let Some(message) = rest.get(..length)
+    {
+        driver.handle(client, message);
+        done += length;
+    }
+    bytes.drain(..done);
+    Ok(())
 }
 
 async fn write(writer: impl AsyncWrite, mut messages: mpsc::Receiver<Vec<u8>>) -> io::Result<()> {
@@ -195,4 +225,42 @@ async fn write(writer: impl AsyncWrite, mut messages: mpsc::Receiver<Vec<u8>>) -
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::bench::{Bench, binding};
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stranger_is_sent_away_however_much_it_says() {
+        let bench = Bench::new();
+        for pause in [Duration::from_secs(10), Duration::from_millis(1)] {
+            let mut stranger = bench.connect(1);
+            let opened = Instant::now();
+            // Messages of a channel that is not there, byte by byte.
+            for byte in b"\x40\x00\x00\x00".iter().cycle() {
+                if stranger.write(&[*byte]).await.is_err() || opened.elapsed() > STRANGER * 2 {
+                    break;
+                }
+                tokio::time::sleep(pause).await;
+            }
+            let lasted = opened.elapsed();
+            assert!(lasted >= STRANGER && lasted <= STRANGER + pause * 2, "{lasted:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_an_allocation_may_be_silent_for_as_long_as_it_may_live() {
+        let bench = Bench::new();
+        let mut client = bench.connect(1);
+        tokio::time::sleep(STRANGER - Duration::from_secs(1)).await;
+        bench.allocate(&mut client).await;
+        let silent = Instant::now();
+        tokio::time::sleep(SILENCE - Duration::from_secs(1)).await;
+        client.write(&binding()).await.unwrap();
+        assert!(client.answers().await);
+        assert!(!client.answers().await, "nothing more was asked, so this is the end");
+        assert_eq!(silent.elapsed().as_secs(), 2 * SILENCE.as_secs() - 1);
+    }
 }

@@ -115,8 +115,8 @@ pub(super) fn plain(address: SocketAddr) -> SocketAddr {
 /// Opens relays' sockets.
 #[derive(Debug)]
 pub(super) struct Sockets {
-    v4: Option<IpAddr>,
-    v6: Option<IpAddr>,
+    /// What they are bound to, by family: IPv4 and IPv6.
+    bound: (Option<IpAddr>, Option<IpAddr>),
     public: Option<IpAddr>,
     ports: RangeInclusive<u16>,
     rng: Rng,
@@ -124,20 +124,25 @@ pub(super) struct Sockets {
 
 impl Sockets {
     pub(super) fn new(
-        (v4, v6): (Option<IpAddr>, Option<IpAddr>),
+        bound: (Option<IpAddr>, Option<IpAddr>),
         config: &RelayConfig,
         seed: Seed,
     ) -> Self {
         let (public, ports) = (config.public_ip, config.ports.clone());
-        Self { v4, v6, public, ports, rng: seed.fork("ports").rng() }
+        Self { bound, public, ports, rng: seed.fork("ports").rng() }
+    }
+
+    /// Opens sockets at these addresses from now on. Those that are open stay.
+    pub(super) fn follow(&mut self, bound: (Option<IpAddr>, Option<IpAddr>)) {
+        self.bound = bound;
     }
 
     /// Opens a socket on a free port of the range, and returns the address that peers see.
     /// Begins at a random one, so that a port is not reused at once.
     pub(super) fn open(&mut self, family: Family) -> Option<(Port, SocketAddr)> {
         let ip = match family {
-            Family::V4 => self.v4?,
-            Family::V6 => self.v6?,
+            Family::V4 => self.bound.0?,
+            Family::V6 => self.bound.1?,
         };
         let (low, high) = (*self.ports.start(), *self.ports.end());
         let first = self.rng.between(low.into(), high.into());

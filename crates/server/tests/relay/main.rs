@@ -10,7 +10,7 @@ mod metrics;
 mod support;
 mod tls;
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use openstudio_server::{RelayConfig, SharedTurn};
 use openstudio_turn::{ClientError, ClientEvent, Transport};
@@ -143,6 +143,20 @@ async fn a_port_that_is_taken_leaves_the_studio_open_without_a_relay() {
     assert!(first.stun.is_empty());
     assert_eq!(first.turn.len(), 1, "the one that shares a secret");
     assert_ne!(first.turn[0].credential, second.turn[0].credential);
+}
+
+#[tokio::test]
+async fn credentials_for_others_last_as_long_as_is_said_without_a_relay_here() {
+    let studio = Studio::start("others", |config| {
+        config.relay = None;
+        let urls = vec!["turn:elsewhere.example:3478".to_owned()];
+        config.turn_shared = vec![SharedTurn { urls, secret: "north".to_owned() }];
+        config.turn_lifetime = Duration::from_secs(9_000);
+    })
+    .await;
+    let (_host, [first, _]) = timeout(PATIENCE, two_seats(&studio)).await.unwrap();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    assert!((now + 8_900..=now + 9_000).contains(&expiry(&first)));
 }
 
 #[tokio::test]

@@ -119,6 +119,24 @@ async fn an_account_is_made_once() {
 }
 
 #[tokio::test]
+async fn a_certificate_that_cannot_be_written_is_shown_all_the_same() {
+    let mut world = World::new(Mood::Fair).await;
+    let config = world.config();
+    let Source::Acme(wanted) = &config.source else { panic!("it is ACME") };
+    let acme = Acme::new(wanted, world.folder.path()).unwrap();
+    // Not even root replaces a folder with a file.
+    std::fs::create_dir_all(acme.path()).unwrap();
+    let identity = Arc::new(Identity::default());
+    world.accept(Acceptor::new(&identity).unwrap());
+    in_time(acme.fetch(&identity)).await.unwrap();
+    assert!(acme.kept().is_none());
+    world.visit("radio.example").await.unwrap();
+    let due = acme.due(identity.current().as_ref()).unwrap();
+    assert!(UnixTime::now() < due, "no other is ordered");
+    assert_eq!(world.double.issued_count(), 1);
+}
+
+#[tokio::test]
 async fn what_the_authority_could_not_see_is_told_with_what_to_do() {
     let mut world = World::new(Mood::Blind).await;
     let config = world.config();

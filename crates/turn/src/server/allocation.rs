@@ -47,6 +47,8 @@ pub(super) struct Allocation {
     pub(super) key: IntegrityKey,
     pub(super) family: Family,
     pub(super) relay: Relay,
+    /// When its client was last heard.
+    pub(super) heard: Timestamp,
     permissions: BTreeMap<IpAddr, Timestamp>,
     channels: BTreeMap<u16, Channel>,
     /// Which channel is a peer's.
@@ -55,6 +57,7 @@ pub(super) struct Allocation {
 
 impl Allocation {
     pub(super) fn new(
+        now: Timestamp,
         (client, transaction): (Client, TransactionId),
         (username, key): (String, IntegrityKey),
         family: Family,
@@ -67,6 +70,7 @@ impl Allocation {
             key,
             family,
             relay: Relay::Opening { lifetime },
+            heard: now,
             permissions: BTreeMap::new(),
             channels: BTreeMap::new(),
             numbers: BTreeMap::new(),

@@ -32,7 +32,11 @@ impl TurnServer {
     pub(super) fn handle_stun(&mut self, now: Timestamp, client: Client, bytes: &[u8]) {
         let Some(message) = stun::parse(bytes) else { return };
         match (message.class(), message.method()) {
-            (MessageClass::Request, BINDING) => self.bind(now, client, &message),
+            (MessageClass::Request, BINDING) => {
+                self.hear(now, client);
+                self.bind(now, client, &message);
+            }
+            (MessageClass::Indication, BINDING) => self.hear(now, client),
             (MessageClass::Indication, SEND) => self.handle_send(now, client, &message),
             (MessageClass::Request, ALLOCATE | REFRESH | CREATE_PERMISSION | CHANNEL_BIND) => {
                 match self.authenticate(now, client, &message) {

@@ -78,9 +78,15 @@ impl TurnServer {
         self.outputs.push_back(Output::SendFromRelay { id, peer, bytes: bytes.to_vec() });
     }
 
-    fn open_allocation(&self, now: Timestamp, client: Client) -> Option<(RelayId, &Allocation)> {
+    /// The open allocation of a client that sent something.
+    fn open_allocation(
+        &mut self,
+        now: Timestamp,
+        client: Client,
+    ) -> Option<(RelayId, &Allocation)> {
         let id = *self.clients.get(&client)?;
-        let allocation = self.allocations.get(&id)?;
+        let allocation = self.allocations.get_mut(&id)?;
+        allocation.heard = now;
         allocation.expires().is_some_and(|expires| expires > now).then_some((id, allocation))
     }
 }

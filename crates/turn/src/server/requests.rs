@@ -94,7 +94,7 @@ impl TurnServer {
             return Err(440);
         }
         let user = parse_username(&request.username).map_or("", |(_, user)| user);
-        if self.users.get(user).is_some_and(|count| *count >= self.config.user_allocations) {
+        if !self.make_room(now, user) {
             return Err(486);
         }
         if self.allocations.len() >= self.config.allocations {
@@ -104,7 +104,8 @@ impl TurnServer {
         let transaction = request.message.transaction_id();
         let credential = (request.username.clone(), request.key.clone());
         let lifetime = Duration::from_secs(lifetime.into());
-        self.insert(Allocation::new((request.client, transaction), credential, family, lifetime));
+        let client = (request.client, transaction);
+        self.insert(Allocation::new(now, client, credential, family, lifetime));
         Ok(())
     }
 
@@ -183,9 +184,10 @@ impl TurnServer {
     }
 
     /// The open allocation that a request is about, which must be the sender's.
-    fn allocation_of(&self, now: Timestamp, request: &Request<'_>) -> Result<RelayId, u16> {
+    fn allocation_of(&mut self, now: Timestamp, request: &Request<'_>) -> Result<RelayId, u16> {
         let id = *self.clients.get(&request.client).ok_or(437_u16)?;
-        let allocation = self.allocations.get(&id).ok_or(437_u16)?;
+        let allocation = self.allocations.get_mut(&id).ok_or(437_u16)?;
+        allocation.heard = now;
         match allocation.expires() {
             Some(expires) if expires > now => {}
             Some(_) | None => return Err(437),

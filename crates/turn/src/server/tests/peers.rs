@@ -167,3 +167,19 @@ fn a_packet_takes_one_buffer_of_the_right_size() {
         assert!(bytes.capacity() <= length + 51 && bytes.len() >= length + 36);
     }
 }
+
+#[test]
+fn addresses_that_become_the_servers_own_are_refused_at_once() {
+    let mut bench = Bench::with(|config| config.families = (true, false));
+    let (client, peer) = (udp("5.5.5.5:5"), addr("8.8.8.8:8"));
+    assert_eq!(bench.allocate(client, None), 0);
+    assert_eq!(permit(&mut bench, client, &[peer]), Some(0));
+    assert_eq!(bench.allocate(udp("5.5.5.5:6"), Some(AddressFamily::IPV6)), 440);
+    bench.server.set_addresses([addr("8.8.8.8:1").ip()], (false, true));
+    send(&mut bench, client, peer);
+    assert_eq!(bench.sent, []);
+    assert_eq!(permit(&mut bench, client, &[peer]), Some(403));
+    assert_eq!(permit(&mut bench, client, &[addr("9.9.9.9:9")]), Some(0), "no longer its own");
+    assert_eq!(bench.allocate(udp("5.5.5.5:6"), Some(AddressFamily::IPV6)), 0);
+    assert_eq!(bench.allocate(udp("5.5.5.5:7"), None), 440);
+}
