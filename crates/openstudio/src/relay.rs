@@ -11,11 +11,19 @@ use crate::config::Options;
 use crate::settings::is_url_of;
 use crate::tls::TlsMode;
 
-/// Returns the settings of the relay in this server, and of those that share a secret with it.
-pub(crate) fn settings(
-    options: &Options,
-    listen: SocketAddr,
-) -> anyhow::Result<(Option<RelayConfig>, Vec<SharedTurn>)> {
+/// The relays that participants get credentials for.
+#[derive(Debug)]
+pub(crate) struct Relays {
+    /// The one in this server.
+    pub(crate) own: Option<RelayConfig>,
+    /// Those that share a secret with it.
+    pub(crate) shared: Vec<SharedTurn>,
+    /// How long the credentials are good.
+    pub(crate) lifetime: Duration,
+}
+
+/// Returns the settings of the relays.
+pub(crate) fn settings(options: &Options, listen: SocketAddr) -> anyhow::Result<Relays> {
     let shared = options.turn_shared.clone().unwrap_or_default();
     check_urls(shared.iter().flat_map(|server| &server.urls))?;
     if shared.iter().any(|server| server.secret.is_empty()) {
@@ -29,7 +37,7 @@ pub(crate) fn settings(
     // Whoever is on this machine needs no relay to it.
     let reaches_others = !relay.listen.ip().to_canonical().is_loopback();
     let wanted = options.turn_server.unwrap_or(reaches_others || options.turn_listen.is_some());
-    Ok((wanted.then_some(relay), shared))
+    Ok(Relays { own: wanted.then_some(relay), shared, lifetime: lifetime(options)? })
 }
 
 /// Refuses what is no URL of a TURN server.
@@ -60,13 +68,15 @@ fn own(options: &Options, listen: SocketAddr) -> anyhow::Result<RelayConfig> {
     if let Some(n) = options.turn_allocations {
         relay.user_allocations = usize::try_from(n)?;
     }
-    if let Some(seconds) = options.turn_seconds {
-        if seconds == 0 {
-            bail!("turn-seconds must be 1 at least");
-        }
-        relay.lifetime = Duration::from_secs(seconds.into());
-    }
     Ok(relay)
+}
+
+fn lifetime(options: &Options) -> anyhow::Result<Duration> {
+    match options.turn_seconds {
+        None => Ok(RelayConfig::LIFETIME),
+        Some(0) => bail!("turn-seconds must be 1 at least"),
+        Some(seconds) => Ok(Duration::from_secs(seconds.into())),
+    }
 }
 
 /// Where the relay listens unless that is said: where the server does. A proxy on this machine brings
@@ -108,38 +118,38 @@ fn ports(text: &str) -> anyhow::Result<RangeInclusive<u16>> {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> anyhow::Result<(Option<RelayConfig>, Vec<SharedTurn>)> {
+    fn read(text: &str) -> anyhow::Result<Relays> {
         settings(&toml::from_str(text)?, "192.0.2.1:80".parse()?)
     }
 
     #[test]
     fn the_relay_is_where_the_server_is_unless_something_else_is_said() {
-        let (relay, shared) = read("").unwrap();
-        let relay = relay.unwrap();
+        let Relays { own, shared, lifetime } = read("").unwrap();
+        let relay = own.unwrap();
         assert_eq!(relay.listen.to_string(), "192.0.2.1:3478");
         assert_eq!(relay.tls_listen, None, "there is no certificate");
         assert_eq!((relay.host, relay.user_allocations, shared.len()), (None, 12, 0));
-        assert_eq!(relay.lifetime, RelayConfig::LIFETIME);
-        assert!(read("turn-server = false").unwrap().0.is_none());
+        assert_eq!(lifetime, RelayConfig::LIFETIME);
+        assert!(read("turn-server = false").unwrap().own.is_none());
         for (text, tls_listen) in [
             ("tls = 'self-signed'", "192.0.2.1:5349"),
             ("tls = 'self-signed'\nturn-listen = '[::]:5'", "[::]:5349"),
             ("tls = 'self-signed'\nturn-tls-listen = '127.0.0.1:6'", "127.0.0.1:6"),
         ] {
-            let relay = read(text).unwrap().0.unwrap();
+            let relay = read(text).unwrap().own.unwrap();
             assert_eq!(relay.tls_listen, Some(tls_listen.parse().unwrap()), "{text}");
         }
         let text = "turn-listen = '127.0.0.1:5'\nturn-host = '2001:db8::1'\n\
                     turn-ports = '5000-5009'\nturn-public-ip = '198.51.100.1'\n\
                     turn-allow = ['192.168.0.0/16']\nturn-allocations = 3\nturn-seconds = 9\n\
                     [[turn-shared]]\nurls = ['turns:a:5349']\nsecret = 'north'\n";
-        let (relay, shared) = read(text).unwrap();
-        let relay = relay.unwrap();
+        let Relays { own, shared, lifetime } = read(text).unwrap();
+        let relay = own.unwrap();
         assert_eq!(relay.listen.to_string(), "127.0.0.1:5");
         assert_eq!((relay.host.as_deref(), relay.ports), (Some("[2001:db8::1]"), 5000..=5009));
         assert_eq!(relay.public_ip, Some("198.51.100.1".parse().unwrap()));
         assert_eq!(relay.allowed[0].to_string(), "192.168.0.0/16");
-        assert_eq!((relay.user_allocations, relay.lifetime.as_secs()), (3, 9));
+        assert_eq!((relay.user_allocations, lifetime.as_secs()), (3, 9));
         assert_eq!((&shared[0].urls[0][..], &shared[0].secret[..]), ("turns:a:5349", "north"));
         assert!(!format!("{shared:?}").contains("north"));
     }
@@ -153,7 +163,7 @@ mod tests {
             ("turn-listen = '192.0.2.1:5'\nturn-server = false", false),
         ] {
             let options = toml::from_str(text).unwrap();
-            let (relay, _) = settings(&options, "127.0.0.1:80".parse().unwrap()).unwrap();
+            let relay = settings(&options, "127.0.0.1:80".parse().unwrap()).unwrap().own;
             assert_eq!(relay.is_some(), has_relay, "{text}");
         }
     }
@@ -168,7 +178,7 @@ mod tests {
             ("127.0.0.1:80", "trusted-proxies = ['::1']\nturn-server = false", None),
         ] {
             let options = toml::from_str(text).unwrap();
-            let (relay, _) = settings(&options, server.parse().unwrap()).unwrap();
+            let relay = settings(&options, server.parse().unwrap()).unwrap().own;
             let listen = listen.map(|text: &str| text.parse::<SocketAddr>().unwrap());
             assert_eq!(relay.map(|relay| relay.listen), listen, "{text}");
         }

@@ -80,10 +80,9 @@ fn build(options: Options, data_dir: PathBuf) -> anyhow::Result<Settings> {
     }
     server.tls = tls::source(&options)?;
     server.http_redirect = options.http_redirect;
-    (server.relay, server.turn_shared) = relay::settings(&options, server.listen)?;
-    if let Some(seconds) = options.turn_seconds {
-        server.turn_lifetime = Duration::from_secs(seconds.into());
-    }
+    let relays = relay::settings(&options, server.listen)?;
+    (server.relay, server.turn_shared) = (relays.own, relays.shared);
+    server.turn_lifetime = relays.lifetime;
     server.web_dir = options.web_dir;
     server.allowed_origins = options.allowed_origins.unwrap_or_default();
     for origin in &server.allowed_origins {

@@ -34,7 +34,7 @@ pub struct ServerConfig {
     pub relay: Option<RelayConfig>,
     /// Relays of somebody else's that credentials are made for.
     pub turn_shared: Vec<SharedTurn>,
-    /// How long those credentials are good where [`Self::relay`] does not say it.
+    /// How long credentials are good for new allocations, at [`Self::relay`] and at those.
     pub turn_lifetime: Duration,
     /// Rooms and seats.
     pub rooms: RoomConfig,

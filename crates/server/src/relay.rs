@@ -53,8 +53,6 @@ pub struct RelayConfig {
     /// Allocations at once of one participant. For one more, one whose client is silent is given
     /// up.
     pub user_allocations: usize,
-    /// How long credentials are good for new allocations.
-    pub lifetime: Duration,
     /// Streams at once by TCP and TLS, one address.
     pub address_streams: usize,
     /// Streams at once by TCP and TLS.
@@ -85,7 +83,6 @@ impl RelayConfig {
             public_ip: None,
             allowed: Vec::new(),
             user_allocations: 12,
-            lifetime: Self::LIFETIME,
             address_streams: 64,
             streams: 1_000,
         }

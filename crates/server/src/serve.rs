@@ -304,7 +304,6 @@ fn open_relay(config: &RelayConfig, tls: Option<Acceptor>, seed: Seed) -> Option
 
 /// What participants are told about relays.
 fn offer(config: &ServerConfig, relay: Option<&Relay>, seed: Seed) -> Offer {
-    let of_relay = config.relay.as_ref();
     let own = |relay: &Relay| {
         let address = relay.address();
         Own {
@@ -312,14 +311,14 @@ fn offer(config: &ServerConfig, relay: Option<&Relay>, seed: Seed) -> Offer {
             clock: relay.clock(),
             port: address.port(),
             tls_port: relay.tls_address().map(|address| address.port()),
-            host: of_relay.and_then(|config| config.host.clone()),
+            host: config.relay.as_ref().and_then(|config| config.host.clone()),
             ip: address.ip(),
         }
     };
     Offer {
         own: relay.map(own),
         shared: config.turn_shared.clone(),
-        lifetime: of_relay.map_or(config.turn_lifetime, |config| config.lifetime),
+        lifetime: config.turn_lifetime,
         names: SharedSecret::new(seed.fork("relay names").0.to_vec()),
     }
 }

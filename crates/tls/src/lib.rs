@@ -36,5 +36,5 @@ pub use certificate::{Certificate, Facts};
 pub use client::{ClientTls, ConnectError, Trust, Untrusted};
 pub use error::TlsError;
 pub use keep::{Kind, Reload, Source, Tls, TlsConfig};
-pub use names::{Name, NameError, outward_v4};
+pub use names::{Name, NameError, outward_v4, outward_v6};
 pub use renewal::{Renewal, UnixTime};

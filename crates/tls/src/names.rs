@@ -143,11 +143,26 @@ impl Machine {
 /// Returns the address of IPv4 by which packets leave this machine; none if none do. Sends
 /// nothing.
 pub fn outward_v4() -> Option<Ipv4Addr> {
+    match toward(Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::new(8, 8, 8, 8).into())? {
+        IpAddr::V4(ip) => Some(ip),
+        IpAddr::V6(_) => None,
+    }
+}
+
+/// The same of IPv6.
+pub fn outward_v6() -> Option<Ipv6Addr> {
+    let somewhere = Ipv6Addr::new(0x2001, 0x4860, 0x4860, 0, 0, 0, 0, 0x8888);
+    match toward(Ipv6Addr::UNSPECIFIED.into(), somewhere.into())? {
+        IpAddr::V6(ip) => Some(ip),
+        IpAddr::V4(_) => None,
+    }
+}
+
+fn toward(any: IpAddr, somewhere: IpAddr) -> Option<IpAddr> {
     // A socket for datagrams that is connected has chosen its way, and sends nothing by that.
-    const SOMEWHERE: (Ipv4Addr, u16) = (Ipv4Addr::new(8, 8, 8, 8), 9);
-    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
-    socket.connect(SOMEWHERE).ok()?;
-    let IpAddr::V4(ip) = socket.local_addr().ok()?.ip() else { return None };
+    let socket = UdpSocket::bind((any, 0)).ok()?;
+    socket.connect((somewhere, 9)).ok()?;
+    let ip = socket.local_addr().ok()?.ip();
     (!ip.is_unspecified() && !ip.is_loopback()).then_some(ip)
 }
 

@@ -16,6 +16,16 @@ fn levels(solo: &Solo) -> Vec<HealthLevel> {
     solo.events.iter().filter_map(level).collect()
 }
 
+/// Connected to somebody who has no microphone.
+fn connected_to_a_listener() -> Solo {
+    let mut solo = Solo::new();
+    solo.flows = false;
+    solo.sees(LOW, PeerInfo { sends_audio: false, ..info() });
+    solo.negotiate(LOW);
+    solo.tells(LOW, PeerConnectionState::Connected);
+    solo
+}
+
 #[test]
 fn silence_of_a_microphone_is_trouble_and_packets_end_it() {
     let mut solo = Solo::connected_to(LOW);
@@ -59,14 +69,18 @@ fn a_set_up_that_may_lead_through_a_relay_that_is_gone_begins_anew_where_there_a
 
 #[test]
 fn a_doubt_says_nothing_of_who_has_no_microphone_nor_of_what_is_being_repaired() {
-    let mut solo = Solo::new();
-    solo.flows = false;
-    solo.sees(LOW, PeerInfo { sends_audio: false, ..info() });
-    solo.negotiate(LOW);
-    solo.tells(LOW, PeerConnectionState::Connected);
+    let mut solo = connected_to_a_listener();
     solo.input(Input::PathsInDoubt);
     solo.run(millis(1000));
     assert_eq!(solo.count(is_restart), 0);
+
+    let mut solo = Solo::connected_to(LOW);
+    solo.run(millis(2000));
+    solo.sees(LOW, PeerInfo { sends_audio: false, ..info() });
+    solo.flows = false;
+    solo.input(Input::PathsInDoubt);
+    solo.run(millis(1000));
+    assert_eq!(solo.count(is_restart), 0, "who was heard has given the microphone away");
 
     let mut solo = Solo::connected_to(LOW);
     solo.run(millis(2000));
@@ -80,22 +94,14 @@ fn a_doubt_says_nothing_of_who_has_no_microphone_nor_of_what_is_being_repaired()
 
 #[test]
 fn who_has_no_microphone_may_be_silent_for_ever() {
-    let mut solo = Solo::new();
-    solo.flows = false;
-    solo.sees(LOW, PeerInfo { sends_audio: false, ..info() });
-    solo.negotiate(LOW);
-    solo.tells(LOW, PeerConnectionState::Connected);
+    let mut solo = connected_to_a_listener();
     solo.run(millis(60_000));
     assert_eq!((levels(&solo), solo.link(LOW).trouble), (vec![], None));
 }
 
 #[test]
 fn the_first_packets_are_waited_for_from_when_the_microphone_came_and_not_from_each_word_on_it() {
-    let mut solo = Solo::new();
-    solo.flows = false;
-    solo.sees(LOW, PeerInfo { sends_audio: false, ..info() });
-    solo.negotiate(LOW);
-    solo.tells(LOW, PeerConnectionState::Connected);
+    let mut solo = connected_to_a_listener();
     solo.run(millis(30_000));
     for _ in 0..5 {
         assert_eq!(solo.link(LOW).trouble, None);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -98,19 +98,8 @@ impl Machine {
 
 /// Returns the addresses that packets to the internet leave from, where there is a way.
 fn outward() -> (Option<IpAddr>, Option<IpAddr>) {
-    let google = Ipv6Addr::new(0x2001, 0x4860, 0x4860, 0, 0, 0, 0, 0x8888);
-    (
-        toward((Ipv4Addr::UNSPECIFIED, 0).into(), (Ipv4Addr::new(8, 8, 8, 8), 9).into()),
-        toward((Ipv6Addr::UNSPECIFIED, 0).into(), (google, 9).into()),
-    )
-}
-
-/// Returns the address that packets to another leave from. Sends nothing.
-fn toward(from: SocketAddr, to: SocketAddr) -> Option<IpAddr> {
-    let socket = UdpSocket::bind(from).ok()?;
-    socket.connect(to).ok()?;
-    let ip = socket.local_addr().ok()?.ip();
-    (!ip.is_unspecified()).then_some(ip)
+    let (v4, v6) = (openstudio_tls::outward_v4(), openstudio_tls::outward_v6());
+    (v4.map(IpAddr::V4), v6.map(IpAddr::V6))
 }
 
 /// Tells a driver of other addresses, for ever. `look` returns those that are there; none if

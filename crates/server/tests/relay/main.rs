@@ -76,7 +76,7 @@ async fn credentials_are_renewed_and_what_the_older_ones_made_goes_on() {
         let studio = Studio::start("renews", |config| {
             let relay = config.relay.as_mut().unwrap();
             relay.allowed = vec!["127.0.0.0/8".parse().unwrap()];
-            relay.lifetime = Duration::from_secs(2);
+            config.turn_lifetime = Duration::from_secs(2);
         })
         .await;
         let (mut host, [first, _]) = two_seats(&studio).await;

@@ -36,6 +36,16 @@ impl World {
         Self { folder, double, studio, listener: Some(listener) }
     }
 
+    /// Who asks for certificates, and the identity of the studio that shows them.
+    fn asking(&mut self) -> (Acme, Arc<Identity>) {
+        let config = self.config();
+        let Source::Acme(wanted) = &config.source else { panic!("it is ACME") };
+        let acme = Acme::new(wanted, self.folder.path()).unwrap();
+        let identity = Arc::new(Identity::default());
+        self.accept(Acceptor::new(&identity).unwrap());
+        (acme, identity)
+    }
+
     fn config(&self) -> TlsConfig {
         let source = Source::Acme(AcmeConfig {
             names: vec!["radio.example".parse().unwrap(), "studio.example".parse().unwrap()],
@@ -103,11 +113,7 @@ async fn a_certificate_is_ordered_proved_kept_and_shown() {
 #[tokio::test]
 async fn an_account_is_made_once() {
     let mut world = World::new(Mood::Fair).await;
-    let config = world.config();
-    let Source::Acme(wanted) = &config.source else { panic!("it is ACME") };
-    let acme = Acme::new(wanted, world.folder.path()).unwrap();
-    let identity = Arc::new(Identity::default());
-    world.accept(Acceptor::new(&identity).unwrap());
+    let (acme, identity) = world.asking();
     in_time(acme.fetch(&identity)).await.unwrap();
     let second = in_time(acme.fetch(&identity)).await.unwrap();
     assert_eq!(world.double.accounts(), 1);
@@ -121,13 +127,9 @@ async fn an_account_is_made_once() {
 #[tokio::test]
 async fn a_certificate_that_cannot_be_written_is_shown_all_the_same() {
     let mut world = World::new(Mood::Fair).await;
-    let config = world.config();
-    let Source::Acme(wanted) = &config.source else { panic!("it is ACME") };
-    let acme = Acme::new(wanted, world.folder.path()).unwrap();
+    let (acme, identity) = world.asking();
     // Not even root replaces a folder with a file.
     std::fs::create_dir_all(acme.path()).unwrap();
-    let identity = Arc::new(Identity::default());
-    world.accept(Acceptor::new(&identity).unwrap());
     in_time(acme.fetch(&identity)).await.unwrap();
     assert!(acme.kept().is_none());
     world.visit("radio.example").await.unwrap();
@@ -139,11 +141,7 @@ async fn a_certificate_that_cannot_be_written_is_shown_all_the_same() {
 #[tokio::test]
 async fn what_the_authority_could_not_see_is_told_with_what_to_do() {
     let mut world = World::new(Mood::Blind).await;
-    let config = world.config();
-    let Source::Acme(wanted) = &config.source else { panic!("it is ACME") };
-    let acme = Acme::new(wanted, world.folder.path()).unwrap();
-    let identity = Arc::new(Identity::default());
-    world.accept(Acceptor::new(&identity).unwrap());
+    let (acme, identity) = world.asking();
     let words = in_time(acme.fetch(&identity)).await.unwrap_err().to_string();
     assert!(words.contains("radio.example") && words.contains("port 443"), "{words}");
     assert!(words.contains("connection refused"), "{words}");
