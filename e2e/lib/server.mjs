@@ -2,6 +2,7 @@
 // with a data folder of its own, on a free port.
 
 import { spawn } from 'node:child_process';
+import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -10,13 +11,27 @@ import { join } from 'node:path';
 import { until } from './poll.mjs';
 import { answers } from './prefix.mjs';
 
+// Where the system gives no program a port by itself, so that nothing takes the port of a
+// server that is away for a while.
+const PORTS = { first: 31_000, count: 1_000 };
+let asked = process.pid * 20;
+
+// A port that was free a moment ago by TCP and by UDP.
 export async function freePort() {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address();
-  probe.close();
-  await once(probe, 'close');
-  return port;
+  for (let tries = 0; tries < PORTS.count; tries += 1) {
+    const port = PORTS.first + (asked++ % PORTS.count);
+    if ((await isFree(createServer(), 'listen', port)) && (await isFree(createSocket('udp4'), 'bind', port))) {
+      return port;
+    }
+  }
+  throw new Error(`no port is free from ${PORTS.first} on`);
+}
+
+async function isFree(probe, open, port) {
+  return new Promise((resolve) => {
+    probe.once('error', () => resolve(false));
+    probe[open](port, '127.0.0.1', () => probe.close(() => resolve(true)));
+  });
 }
 
 export class Studio {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 
 use anyhow::{Context as _, bail};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -78,13 +78,28 @@ fn build() -> anyhow::Result<PathBuf> {
     found.context("cargo built no openstudio beside this program")
 }
 
-/// Returns a TCP port that was free a moment ago, for servers that must come back on
-/// the same one.
+/// Where the system gives no program a port by itself: a connection that somebody opens while
+/// a server is away cannot take its place, nor can it end at itself.
+const PORTS: std::ops::Range<u16> = 21_000..31_000;
+
+/// Returns a port that was free a moment ago by TCP and by UDP, for servers that must come back
+/// on the same one. Tests that run at once look in different places.
 ///
 /// # Errors
 /// There is none.
 pub fn free_port() -> anyhow::Result<u16> {
-    Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+    static ASKED: AtomicU16 = AtomicU16::new(0);
+    let asked = ASKED.fetch_add(1, Ordering::Relaxed);
+    // Processes that follow each other have numbers that do.
+    let own = u16::try_from(std::process::id() % 500)?.wrapping_mul(20);
+    let first = own.wrapping_add(asked) % (PORTS.end - PORTS.start);
+    let begin = PORTS.start + first;
+    let is_free = |port: &u16| {
+        let at = ("127.0.0.1", *port);
+        std::net::TcpListener::bind(at).is_ok() && std::net::UdpSocket::bind(at).is_ok()
+    };
+    let mut ports = (begin..PORTS.end).chain(PORTS.start..begin);
+    ports.find(is_free).context("no port is free")
 }
 
 /// A running server; killed when dropped.

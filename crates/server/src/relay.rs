@@ -35,6 +35,9 @@ use driver::Driver;
 use streams::{Door, Places};
 use udp::{Port, Sockets};
 
+/// How many ports that are free for datagrams are tried for streams.
+const FREE_PORT_TRIES: u32 = 32;
+
 /// The settings of a relay.
 #[derive(Debug, Clone)]
 pub struct RelayConfig {
@@ -120,10 +123,9 @@ impl Relay {
         seed: Seed,
     ) -> io::Result<Self> {
         let packets = Packets::start()?;
-        let listener = packets.open(config.listen)?;
-        // By TCP on the same port, which is only now known.
-        let address = listener.local();
-        let plain = Door::open(address, None)?;
+        let open_plain = |address| Door::open(address, None);
+        let (listener, plain) = on_one_port(config.listen, |at| packets.open(at), open_plain)?;
+        let address = plain.local;
         let encrypted = config.tls_listen.zip(tls).and_then(|(address, tls)| door(address, &tls));
         let tls_address = encrypted.as_ref().map(|door| door.local);
 
@@ -224,6 +226,23 @@ impl RelayGauge {
     }
 }
 
+/// Opens the same port for datagrams and for streams. A free one is one that is free for both.
+fn on_one_port<D>(
+    listen: SocketAddr,
+    mut datagrams: impl FnMut(SocketAddr) -> io::Result<Port>,
+    mut streams: impl FnMut(SocketAddr) -> io::Result<D>,
+) -> io::Result<(Port, D)> {
+    let mut tries = if listen.port() == 0 { FREE_PORT_TRIES } else { 1 };
+    loop {
+        let port = datagrams(listen)?;
+        tries -= 1;
+        match streams(port.local()) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries > 0 => {}
+            opened => return Ok((port, opened?)),
+        }
+    }
+}
+
 /// Opens the port for TLS. The relay goes on without: most who need it get through otherwise.
 fn door(address: SocketAddr, tls: &Acceptor) -> Option<Door> {
     match Door::open(address, Some(tls.speaking(&RelayConfig::ALPN))) {
@@ -243,4 +262,35 @@ fn door(address: SocketAddr, tls: &Acceptor) -> Option<Door> {
 /// Which peers packets may leave for.
 fn policy(config: &RelayConfig, addresses: &Addresses) -> PeerPolicy {
     PeerPolicy::new(config.allowed.clone(), addresses.own.iter().copied())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_free_port_is_free_for_datagrams_and_for_streams() {
+        let mut asked = Vec::new();
+        let open = |listen: &str, asked: &mut Vec<u16>| {
+            on_one_port(listen.parse().unwrap(), Port::listen, |at| {
+                asked.push(at.port());
+                if asked.len() < 3 { Err(io::ErrorKind::AddrInUse.into()) } else { Ok(at) }
+            })
+        };
+        let (port, streams) = open("127.0.0.1:0", &mut asked).unwrap();
+        assert_eq!((port.local(), asked.len()), (streams, 3));
+
+        let named = port.local().to_string();
+        drop(port);
+        asked.clear();
+        let error = open(&named, &mut asked).unwrap_err();
+        assert_eq!((error.kind(), asked.len()), (io::ErrorKind::AddrInUse, 1), "nowhere else");
+    }
+
+    #[tokio::test]
+    async fn where_no_port_is_free_for_both_there_is_an_error() {
+        let taken = |_| Err::<(), _>(io::ErrorKind::AddrInUse.into());
+        let outcome = on_one_port("127.0.0.1:0".parse().unwrap(), Port::listen, taken);
+        assert_eq!(outcome.unwrap_err().kind(), io::ErrorKind::AddrInUse);
+    }
 }
