@@ -27,7 +27,7 @@ export async function freePort() {
   throw new Error(`no port is free from ${PORTS.first} on`);
 }
 
-async function isFree(probe, open, port) {
+function isFree(probe, open, port) {
   return new Promise((resolve) => {
     probe.once('error', () => resolve(false));
     probe[open](port, '127.0.0.1', () => probe.close(() => resolve(true)));
