@@ -19,7 +19,7 @@ export const DELAY_MS = 10;
 
 const HEARD_MS = 30_000;
 // A pair begins by the relay if that is there first, and goes over to a better one.
-const DIRECT_MS = 8_000;
+export const DIRECT_MS = 8_000;
 // Nothing more comes of checks that had so long.
 const SETTLE_MS = 1_500;
 

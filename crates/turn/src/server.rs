@@ -221,20 +221,20 @@ impl TurnServer {
         match outcome {
             Ok(address) => {
                 let answer = requests::allocated(allocation, address, lifetime);
-                let (client, bytes) = (allocation.client, answer.clone());
+                let (client, asked, bytes) = (allocation.client, allocation.asked, answer.clone());
                 let expires = now + lifetime;
                 allocation.relay = Relay::Open { address, expires, answer };
                 self.relayed.insert(address, id);
                 self.deadlines.insert((expires, id));
                 self.counts.opened = self.counts.opened.saturating_add(1);
-                self.outputs.push_back(Output::Reply { client, bytes });
+                self.send_signed(now, client, asked, bytes);
             }
             Err(RelayError) => {
                 let bytes = requests::not_opened(allocation);
-                let client = allocation.client;
+                let (client, asked) = (allocation.client, allocation.asked);
                 self.remove(id);
                 self.counts.refused.count(508);
-                self.outputs.push_back(Output::Reply { client, bytes });
+                self.send_signed(now, client, asked, bytes);
             }
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use openstudio_units::Timestamp;
 use stun_types::message::{IntegrityKey, TransactionId};
 
+use super::auth::Request;
 use super::{Client, Family};
 
 /// How long a permission is good (RFC 8656 §9).
@@ -43,6 +44,8 @@ pub(super) struct Allocation {
     pub(super) client: Client,
     /// Of the Allocate request.
     pub(super) transaction: TransactionId,
+    /// Bytes of that request.
+    pub(super) asked: usize,
     pub(super) username: String,
     pub(super) key: IntegrityKey,
     pub(super) family: Family,
@@ -58,16 +61,16 @@ pub(super) struct Allocation {
 impl Allocation {
     pub(super) fn new(
         now: Timestamp,
-        (client, transaction): (Client, TransactionId),
-        (username, key): (String, IntegrityKey),
+        request: &Request<'_>,
         family: Family,
         lifetime: Duration,
     ) -> Self {
         Self {
-            client,
-            transaction,
-            username,
-            key,
+            client: request.client,
+            transaction: request.message.transaction_id(),
+            asked: request.len(),
+            username: request.username.clone(),
+            key: request.key.clone(),
             family,
             relay: Relay::Opening { lifetime },
             heard: now,

@@ -1,5 +1,7 @@
 //! Messages to requests: who sent it, and may they (RFC 8489 §9.2.4)?
 
+use std::net::IpAddr;
+
 use openstudio_units::Timestamp;
 use stun_types::attribute::{
     AttributeStaticType as _, AttributeType, ErrorCode, Fingerprint, MessageIntegrity, Nonce,
@@ -137,33 +139,65 @@ impl TurnServer {
         bytes: Vec<u8>,
     ) {
         let address = client.address.ip();
-        let asked = message.as_bytes().len();
-        let admitted = self.limiter.admit(now, address, asked)
-            && (client.transport.is_stream() || self.limiter.may_answer(now, address, bytes.len()));
-        if admitted {
-            self.outputs.push_back(Output::Reply { client, bytes });
-        } else {
+        if !self.limiter.admit(now, address, message.as_bytes().len()) {
             self.counts.limited = self.counts.limited.saturating_add(1);
+            return;
+        }
+        if client.transport.is_stream() || self.limiter.may_answer(now, client, &bytes) {
+            self.outputs.push_back(Output::Reply { client, bytes });
+        } else if !self.limiter.wait(now, client, bytes) {
+            self.counts.limited = self.counts.limited.saturating_add(1);
+        }
+        self.answer_waiting(now, address);
+    }
+
+    /// Answers strangers of an address, as far as what it has earned suffices by now.
+    fn answer_waiting(&mut self, now: Timestamp, address: IpAddr) {
+        while let Some((client, bytes)) = self.limiter.due(now, address) {
+            self.outputs.push_back(Output::Reply { client, bytes });
         }
     }
 
-    /// Answers a request with success or an error, signed.
-    pub(super) fn answer(&mut self, request: &Request<'_>, writer: Writer) {
-        let bytes = writer.sign(Some(&request.key)).finish();
-        self.outputs.push_back(Output::Reply { client: request.client, bytes });
+    /// Sends the signed answer to a request of `asked` bytes. Strangers of the same address come
+    /// first: a browser that is told of its relay before it knows its own address may do without
+    /// the latter, and stay with the relay.
+    pub(super) fn send_signed(
+        &mut self,
+        now: Timestamp,
+        client: Client,
+        asked: usize,
+        bytes: Vec<u8>,
+    ) {
+        if !client.transport.is_stream() {
+            let address = client.address.ip();
+            self.limiter.earn(now, address, (asked, bytes.len()));
+            self.answer_waiting(now, address);
+        }
+        self.outputs.push_back(Output::Reply { client, bytes });
     }
 
-    pub(super) fn refuse(&mut self, request: &Request<'_>, code: u16) {
+    /// Answers a request with success or an error, signed.
+    pub(super) fn answer(&mut self, now: Timestamp, request: &Request<'_>, writer: Writer) {
+        let bytes = writer.sign(Some(&request.key)).finish();
+        self.send_signed(now, request.client, request.len(), bytes);
+    }
+
+    pub(super) fn refuse(&mut self, now: Timestamp, request: &Request<'_>, code: u16) {
         self.counts.refused.count(code);
         let writer = request.writer(MessageClass::Error);
-        self.answer(request, with_error(writer, code));
+        self.answer(now, request, with_error(writer, code));
     }
 
     /// Refuses a request with attributes that must be understood and are not.
-    pub(super) fn refuse_unknown(&mut self, request: &Request<'_>, unknown: &[AttributeType]) {
+    pub(super) fn refuse_unknown(
+        &mut self,
+        now: Timestamp,
+        request: &Request<'_>,
+        unknown: &[AttributeType],
+    ) {
         self.counts.refused.count(420);
         let writer = with_error(request.writer(MessageClass::Error), 420);
-        self.answer(request, writer.add(&UnknownAttributes::new(unknown)));
+        self.answer(now, request, writer.add(&UnknownAttributes::new(unknown)));
     }
 }
 
@@ -174,6 +208,11 @@ impl Request<'_> {
 
     pub(super) fn method(&self) -> Method {
         self.message.method()
+    }
+
+    /// Its bytes.
+    pub(super) fn len(&self) -> usize {
+        self.message.as_bytes().len()
     }
 }
 

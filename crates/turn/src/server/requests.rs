@@ -18,7 +18,7 @@ use turn_types::message::{ALLOCATE, CHANNEL_BIND, CREATE_PERMISSION, REFRESH};
 
 use super::allocation::{Allocation, BindError, Relay};
 use super::auth::{Request, with_error};
-use super::{Family, Output, RelayId, TurnServer};
+use super::{Family, RelayId, TurnServer};
 use crate::secret::parse_username;
 use crate::stun::{self, Writer, attribute};
 
@@ -52,7 +52,7 @@ impl TurnServer {
         let known: Vec<_> = own.iter().chain(&COMMON).copied().collect();
         let unknown = stun::unknown(request.message, &known);
         if !unknown.is_empty() {
-            return self.refuse_unknown(request, &unknown);
+            return self.refuse_unknown(now, request, &unknown);
         }
         let outcome = match request.method() {
             ALLOCATE => self.allocate(now, request),
@@ -62,13 +62,13 @@ impl TurnServer {
             _ => Ok(()),
         };
         if let Err(code) = outcome {
-            self.refuse(request, code);
+            self.refuse(now, request, code);
         }
     }
 
     fn allocate(&mut self, now: Timestamp, request: &Request<'_>) -> Result<(), u16> {
         if let Some(id) = self.clients.get(&request.client) {
-            return self.allocate_again(*id, request);
+            return self.allocate_again(now, *id, request);
         }
         let expired = parse_username(&request.username)
             .is_none_or(|(expiry, _)| expiry <= self.unix_seconds(now));
@@ -76,7 +76,7 @@ impl TurnServer {
             let writer = with_error(request.writer(MessageClass::Error), 401);
             let writer = self.challenge(now, request.client, writer);
             self.counts.refused.count(401);
-            self.answer(request, writer);
+            self.answer(now, request, writer);
             return Ok(());
         }
         match attribute::<RequestedTransport>(request.message) {
@@ -100,25 +100,26 @@ impl TurnServer {
         if self.allocations.len() >= self.config.allocations {
             return Err(508);
         }
-        let lifetime = lifetime(request);
-        let transaction = request.message.transaction_id();
-        let credential = (request.username.clone(), request.key.clone());
-        let lifetime = Duration::from_secs(lifetime.into());
-        let client = (request.client, transaction);
-        self.insert(Allocation::new(now, client, credential, family, lifetime));
+        let lifetime = Duration::from_secs(lifetime(request).into());
+        self.insert(Allocation::new(now, request, family, lifetime));
         Ok(())
     }
 
     /// The client has an allocation: this is the same request again, or a mistake.
-    fn allocate_again(&mut self, id: RelayId, request: &Request<'_>) -> Result<(), u16> {
+    fn allocate_again(
+        &mut self,
+        now: Timestamp,
+        id: RelayId,
+        request: &Request<'_>,
+    ) -> Result<(), u16> {
         let allocation = self.allocations.get(&id).ok_or(437_u16)?;
         let same = allocation.transaction == request.message.transaction_id()
             && allocation.username == request.username
             && !request.client.transport.is_stream();
         match &allocation.relay {
             Relay::Open { answer, .. } if same => {
-                let (client, bytes) = (request.client, answer.clone());
-                self.outputs.push_back(Output::Reply { client, bytes });
+                let answer = answer.clone();
+                self.send_signed(now, request.client, request.len(), answer);
                 Ok(())
             }
             // The answer comes when the socket is there.
@@ -143,7 +144,7 @@ impl TurnServer {
             self.prolong(now, id, Duration::from_secs(seconds.into()));
         }
         let writer = request.writer(MessageClass::Success).add(&Lifetime::new(seconds));
-        self.answer(request, writer);
+        self.answer(now, request, writer);
         Ok(())
     }
 
@@ -159,7 +160,7 @@ impl TurnServer {
         if !allocation.permit(now, &peers, limit) {
             return Err(508);
         }
-        self.answer(request, request.writer(MessageClass::Success));
+        self.answer(now, request, request.writer(MessageClass::Success));
         Ok(())
     }
 
@@ -179,7 +180,7 @@ impl TurnServer {
             Err(BindError::Taken) => return Err(400),
             Err(BindError::Full) => return Err(508),
         }
-        self.answer(request, request.writer(MessageClass::Success));
+        self.answer(now, request, request.writer(MessageClass::Success));
         Ok(())
     }
 

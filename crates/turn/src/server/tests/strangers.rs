@@ -72,23 +72,47 @@ fn every_altered_byte_of_a_request_is_noticed() {
 
 #[test]
 fn answers_by_udp_have_1_2_times_the_bytes_at_most() {
-    let mut bench = Bench::new();
+    let mut bench = Bench::with(|config| config.user_allocations = 1_000);
     let (mut asked, mut answered) = (0, 0);
     let own = Writer::new(MessageClass::Request, BINDING, 1.into())
         .add(&turn_types::attribute::DontFragment::new())
         .finish();
     for round in 0..200 {
         let client = udp(&format!("5.5.5.5:{}", round + 1));
-        let kinds = [bare(BINDING, true), bare(BINDING, false), bare(ALLOCATE, false), own.clone()];
-        for request in kinds {
+        let signed = bench.signed(client, (ALLOCATE, 5.into()), &[&RequestedTransport::new(17)]);
+        let strange = [bare(BINDING, true), bare(BINDING, false), bare(ALLOCATE, false)];
+        for request in strange.into_iter().chain([own.clone(), signed.clone(), signed]) {
             bench.replies.clear();
             bench.feed(client, &request);
+            bench.open();
             asked += request.len();
             answered += bench.replies.iter().map(Vec::len).sum::<usize>();
             assert!(answered * 10 <= asked * 12, "{answered} for {asked}");
         }
     }
-    assert!(answered > 0 && bench.server.counts().limited > 0);
+    assert!(bench.server.allocations() > 0 && bench.server.counts().limited > 0);
+}
+
+/// What Chromium and Firefox do behind a NAT: the Binding that tells them their own address is
+/// too short to be answered, and so is the first Allocate.
+#[test]
+fn a_browser_learns_its_address_before_it_has_a_relay_and_need_not_ask_again() {
+    let mut bench = Bench::new();
+    let client = udp("5.5.5.5:5");
+    let transport = RequestedTransport::new(17);
+    let allocate = Writer::new(MessageClass::Request, ALLOCATE, 2.into()).add(&transport).finish();
+    bench.feed(client, &bare(BINDING, false));
+    assert_eq!(bench.replies.len(), 0);
+    bench.feed(client, &allocate);
+    assert_eq!(bench.replies.iter().map(|reply| code(reply)).collect::<Vec<_>>(), [401]);
+    assert_eq!(bench.ask(client, ALLOCATE, &[&transport]), None);
+    bench.open();
+    let [binding, allocated] = &bench.replies[..] else { panic!("{:?}", bench.replies) };
+    let (binding, allocated) = (stun::parse(binding).unwrap(), stun::parse(allocated).unwrap());
+    assert_eq!((binding.method(), allocated.method()), (BINDING, ALLOCATE));
+    let mapped = attribute::<stun_types::attribute::XorMappedAddress>(&binding).unwrap();
+    assert_eq!(mapped.addr(1.into()), client.address);
+    assert_eq!(bench.server.counts().limited, 0);
 }
 
 #[test]
