@@ -37,7 +37,7 @@ mod url;
 
 pub use binding::{BindingClient, BindingOutput, BindingRequest, NoAddress, answer_binding};
 pub use client::{ClientConfig, ClientError, ClientEvent, ClientOutput, TurnClient};
-pub use limiter::{Limiter, LimiterConfig};
+pub use limiter::LimiterConfig;
 pub use policy::{PeerPolicy, Prefix, PrefixError};
 pub use secret::{Credentials, SharedSecret};
 pub use server::{

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
+use std::ops::Range;
 use std::time::Duration;
 
 use openstudio_units::Timestamp;
@@ -36,22 +37,40 @@ const MESSAGE: u64 = 1_000_000;
 /// Bytes, in tenths, that a source may save up. What is above is lost.
 const MAX_CREDIT: u64 = 40_960;
 
-/// Answers of one source that wait for credit, at most, and bytes of each: a challenge, or a
-/// Binding's success, has fewer.
-const MAX_WAITING: (usize, usize) = (8, 64);
+/// Answers of one source that wait for credit, at most: enough for a browser that opens twelve
+/// connections at once.
+const MAX_WAITING: usize = 8;
 
-/// How long an answer waits. Its client has asked again and again by then.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Bytes of an answer that may wait, at most. A Binding's success has fewer, and a challenge if
+/// its realm is short.
+const MAX_WAITING_BYTES: usize = 64;
 
-/// Bytes that tell what an answer is to: the header of a message (RFC 8489 §5).
-const HEADER: usize = 20;
+/// How long an answer waits. Its client has asked again by then.
+const PATIENCE: Duration = Duration::from_secs(1);
 
-/// An answer that was not earned yet when it was written.
-#[derive(Debug, Clone)]
-struct Waiting {
-    since: Timestamp,
-    client: Client,
-    bytes: Vec<u8>,
+/// Where a message has its transaction (RFC 8489 §5).
+const TRANSACTION: Range<usize> = 8..20;
+
+/// What a stranger by UDP, who may be somebody else than it says, is to be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answer {
+    /// Whom to.
+    pub(crate) client: Client,
+    /// A whole message.
+    pub(crate) bytes: Vec<u8>,
+    /// Whether it asks for credentials. The request that comes of it earns more than its own
+    /// answer takes, so all others wait for it.
+    pub(crate) challenges: bool,
+}
+
+impl Answer {
+    fn transaction(&self) -> Option<&[u8]> {
+        self.bytes.get(TRANSACTION)
+    }
+
+    fn is_to_the_same(&self, other: &Self) -> bool {
+        self.client == other.client && self.transaction() == other.transaction()
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -64,7 +83,7 @@ struct Source {
     credit: u64,
     /// What a browser asks first is shorter than the answer, and it gathers for so short a time
     /// that asking again may be too late.
-    waiting: VecDeque<Waiting>,
+    waiting: VecDeque<(Timestamp, Answer)>,
 }
 
 impl Source {
@@ -72,19 +91,18 @@ impl Source {
         Self { tokens, at: now, credit: 0, waiting: VecDeque::new() }
     }
 
-    fn earn(&mut self, tenths: u64) {
-        self.credit = self.credit.saturating_add(tenths).min(MAX_CREDIT);
+    fn earn(&mut self, asked: usize, answered: usize) {
+        let credit = self.credit.saturating_add(count(asked).saturating_mul(TENTHS));
+        self.credit = credit.saturating_sub(count(answered).saturating_mul(10)).min(MAX_CREDIT);
     }
 
-    fn spend(&mut self, bytes: usize) -> bool {
-        let rest = self.credit.checked_sub(count(bytes).saturating_mul(10));
+    fn spend(&mut self, answer: &Answer) -> bool {
+        if !answer.challenges && self.waiting.iter().any(|(_, other)| other.challenges) {
+            return false;
+        }
+        let rest = self.credit.checked_sub(count(answer.bytes.len()).saturating_mul(10));
         self.credit = rest.unwrap_or(self.credit);
         rest.is_some()
-    }
-
-    fn forget(&mut self, client: Client, answer: &[u8]) {
-        let header = answer.get(..HEADER);
-        self.waiting.retain(|one| one.client != client || one.bytes.get(..HEADER) != header);
     }
 }
 
@@ -92,10 +110,11 @@ impl Source {
 ///
 /// # Invariants
 /// The answers that [`Self::may_answer`] and [`Self::due`] allowed a source, and those that
-/// [`Self::earn`] was told of, have 1.2 times the bytes of its requests at most, whatever is
-/// forgotten: a source that comes back has lost its credit.
+/// [`Self::earn`] was told of, have 1.2 times the bytes of its requests at most, as long as each
+/// that [`Self::earn`] is told of has 1.2 times those of its own request at most. That holds
+/// whatever is forgotten: a source that comes back has lost its credit.
 #[derive(Debug)]
-pub struct Limiter {
+pub(crate) struct Limiter {
     config: LimiterConfig,
     /// Heard of since the tables changed places.
     young: BTreeMap<IpAddr, Source>,
@@ -105,19 +124,19 @@ pub struct Limiter {
 
 impl Limiter {
     /// Makes an empty table.
-    pub fn new(config: LimiterConfig) -> Self {
+    pub(crate) fn new(config: LimiterConfig) -> Self {
         Self { config, young: BTreeMap::new(), old: BTreeMap::new() }
     }
 
     /// A stranger sent `bytes`. Returns false if it sends too often; then ignore it.
-    pub fn admit(&mut self, now: Timestamp, from: IpAddr, bytes: usize) -> bool {
+    pub(crate) fn admit(&mut self, now: Timestamp, from: IpAddr, bytes: usize) -> bool {
         let most = self.most();
         let rate = u64::from(self.config.per_second);
         let source = self.source(now, from);
         let elapsed = u64::try_from(now.since(source.at).as_micros()).unwrap_or(u64::MAX);
         source.tokens = source.tokens.saturating_add(elapsed.saturating_mul(rate)).min(most);
         source.at = now;
-        source.earn(count(bytes).saturating_mul(TENTHS));
+        source.earn(bytes, 0);
         match source.tokens.checked_sub(MESSAGE) {
             Some(rest) => {
                 source.tokens = rest;
@@ -127,54 +146,54 @@ impl Limiter {
         }
     }
 
-    /// A request of `asked` bytes by UDP, whose sender is none of the strangers, is answered with
-    /// `answered` bytes: what it brought beyond them is earned.
-    pub fn earn(&mut self, now: Timestamp, from: IpAddr, (asked, answered): (usize, usize)) {
-        let (brought, taken) = (count(asked).saturating_mul(TENTHS), count(answered));
-        self.source(now, from).earn(brought.saturating_sub(taken.saturating_mul(10)));
+    /// A request of `asked` bytes by UDP, whose sender is no stranger, is answered with `answered`
+    /// bytes: what it brought beyond them is earned.
+    pub(crate) fn earn(&mut self, now: Timestamp, from: IpAddr, (asked, answered): (usize, usize)) {
+        self.source(now, from).earn(asked, answered);
     }
 
-    /// Returns whether a stranger by UDP, who may be somebody else than it says, may get an
-    /// answer, and takes its bytes from what the stranger has earned.
-    pub fn may_answer(&mut self, now: Timestamp, client: Client, answer: &[u8]) -> bool {
-        let source = self.source(now, client.address.ip());
-        source.forget(client, answer);
-        source.spend(answer.len())
+    /// Returns whether an answer may be sent, and takes its bytes from what its source has earned.
+    /// One that waited for the same request is forgotten.
+    pub(crate) fn may_answer(&mut self, now: Timestamp, answer: &Answer) -> bool {
+        let source = self.source(now, answer.client.address.ip());
+        source
+            .waiting
+            .retain(|(since, other)| now.since(*since) < PATIENCE && !other.is_to_the_same(answer));
+        source.spend(answer)
     }
 
-    /// Keeps an answer that [`Self::may_answer`] did not allow until it is [`Self::due`]. Returns
-    /// false if one is given up: this one if it is long, or the oldest if there are many.
-    pub fn wait(&mut self, now: Timestamp, client: Client, bytes: Vec<u8>) -> bool {
-        let (most, longest) = MAX_WAITING;
-        if bytes.len() > longest {
-            return false;
+    /// Keeps an answer that [`Self::may_answer`] did not allow until it is [`Self::due`]. It is
+    /// dropped if it is long, and so is the oldest if there are many.
+    pub(crate) fn keep(&mut self, now: Timestamp, mut answer: Answer) {
+        if answer.bytes.len() > MAX_WAITING_BYTES {
+            return;
         }
-        let waiting = &mut self.source(now, client.address.ip()).waiting;
-        waiting.push_back(Waiting { since: now, client, bytes });
-        waiting.len() <= most || waiting.pop_front().is_none()
+        answer.bytes.shrink_to_fit();
+        let waiting = &mut self.source(now, answer.client.address.ip()).waiting;
+        if waiting.len() >= MAX_WAITING {
+            waiting.pop_front();
+        }
+        waiting.push_back((now, answer));
     }
 
     /// Returns an answer that waited and is earned by now; call again until there is none.
-    pub fn due(&mut self, now: Timestamp, of: IpAddr) -> Option<(Client, Vec<u8>)> {
+    pub(crate) fn due(&mut self, now: Timestamp, of: IpAddr) -> Option<Answer> {
         let source = self.source(now, of);
-        source.waiting.retain(|one| now.since(one.since) < PATIENCE);
+        source.waiting.retain(|(since, _)| now.since(*since) < PATIENCE);
         for at in 0..source.waiting.len() {
-            let bytes = source.waiting.get(at)?.bytes.len();
-            if source.spend(bytes) {
-                return source.waiting.remove(at).map(|one| (one.client, one.bytes));
+            let (since, answer) = source.waiting.remove(at)?;
+            if source.spend(&answer) {
+                return Some(answer);
             }
+            source.waiting.insert(at, (since, answer));
         }
         None
     }
 
     /// Returns how many sources are remembered.
-    pub fn len(&self) -> usize {
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
         self.young.len().saturating_add(self.old.len())
-    }
-
-    /// Returns whether nobody is remembered.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     /// The tokens of a source that has been silent.
@@ -257,25 +276,45 @@ mod tests {
         Client { transport: Transport::Udp, address, local: (IpAddr::from([9, 9, 9, 9]), 1).into() }
     }
 
-    /// An answer of so many bytes to the message of a number.
-    fn answer(number: u8, bytes: usize) -> Vec<u8> {
-        vec![number; bytes]
+    /// Of so many bytes to the message of a number.
+    fn answer(client: Client, number: u8, bytes: usize) -> Answer {
+        Answer { client, bytes: vec![number; bytes], challenges: false }
+    }
+
+    fn challenge(client: Client, number: u8) -> Answer {
+        Answer { challenges: true, ..answer(client, number, 56) }
     }
 
     #[test]
     fn what_is_not_earned_waits_and_is_sent_once() {
         let mut limiter = Limiter::new(LimiterConfig::default());
-        let (one, other) = (client(1, 1), client(1, 2));
-        let of = one.address.ip();
-        assert!(limiter.admit(NOW, of, 20) && !limiter.may_answer(NOW, one, &answer(1, 32)));
-        assert!(limiter.wait(NOW, one, answer(1, 32)));
+        let one = client(1, 1);
+        let (of, binding) = (one.address.ip(), answer(one, 1, 32));
+        assert!(limiter.admit(NOW, of, 20) && !limiter.may_answer(NOW, &binding));
+        limiter.keep(NOW, binding.clone());
         assert_eq!(limiter.due(NOW, of), None);
-        assert!(limiter.admit(NOW, of, 28) && limiter.may_answer(NOW, other, &answer(2, 56)));
+        assert!(limiter.admit(NOW, of, 28) && limiter.may_answer(NOW, &challenge(client(1, 2), 2)));
         assert_eq!(limiter.due(NOW, of), None, "1.6 bytes are left");
         limiter.earn(NOW, of, (112, 76));
-        assert_eq!(limiter.due(NOW, of), Some((one, answer(1, 32))));
+        assert_eq!(limiter.due(NOW, of), Some(binding));
         limiter.earn(NOW, of, (112, 76));
         assert_eq!(limiter.due(NOW, of), None);
+    }
+
+    #[test]
+    fn all_wait_for_a_challenge_that_waits() {
+        let mut limiter = Limiter::new(LimiterConfig::default());
+        let (first, second) = (challenge(client(1, 1), 1), answer(client(1, 2), 2, 32));
+        let of = first.client.address.ip();
+        for answer in [&second, &first] {
+            assert!(limiter.admit(NOW, of, 20) && !limiter.may_answer(NOW, answer));
+            limiter.keep(NOW, answer.clone());
+        }
+        assert!(!limiter.may_answer(NOW, &answer(client(1, 3), 3, 32)), "48 bytes are there");
+        assert_eq!(limiter.due(NOW, of), None);
+        limiter.earn(NOW, of, (40, 0));
+        assert_eq!(limiter.due(NOW, of), Some(first));
+        assert_eq!(limiter.due(NOW, of), Some(second));
     }
 
     #[test]
@@ -283,17 +322,18 @@ mod tests {
         let mut limiter = Limiter::new(LimiterConfig::default());
         let one = client(1, 1);
         let of = one.address.ip();
-        assert!(limiter.wait(NOW, one, answer(1, 32)));
-        assert!(!limiter.may_answer(NOW, one, &answer(1, 36)), "it is not earned");
+        limiter.keep(NOW, answer(one, 1, 32));
+        assert!(!limiter.may_answer(NOW, &challenge(one, 1)), "it is not earned");
         limiter.earn(NOW, of, (1_000, 0));
-        assert_eq!(limiter.due(NOW, of), None, "the same was asked again");
-        assert!(limiter.wait(NOW, one, answer(2, 32)));
-        assert_eq!(limiter.due(NOW + PATIENCE, of), None);
-        let (most, longest) = MAX_WAITING;
-        assert!(!limiter.wait(NOW, one, answer(3, longest + 1)));
-        let kept = (0..10).map(|number| limiter.wait(NOW, one, answer(number, longest)));
-        assert_eq!(kept.filter(|kept| *kept).count(), most);
-        let sent = std::iter::from_fn(|| limiter.due(NOW, of)).map(|(_, bytes)| bytes[0]);
+        assert_eq!(limiter.due(NOW, of), None, "there is another answer to it");
+        for (at, sent) in [(PATIENCE - Duration::from_millis(1), true), (PATIENCE, false)] {
+            limiter.keep(NOW, answer(one, 2, 32));
+            assert_eq!(limiter.due(NOW + at, of).is_some(), sent, "{at:?}");
+        }
+        limiter.keep(NOW, answer(one, 3, MAX_WAITING_BYTES + 1));
+        assert_eq!(limiter.due(NOW, of), None);
+        (0..10).for_each(|number| limiter.keep(NOW, answer(one, number, MAX_WAITING_BYTES)));
+        let sent = std::iter::from_fn(|| limiter.due(NOW, of)).map(|answer| answer.bytes[0]);
         assert_eq!(sent.collect::<Vec<_>>(), [2, 3, 4, 5, 6, 7, 8, 9]);
     }
 
@@ -315,26 +355,27 @@ mod tests {
             let sum = sums.entry(of).or_default();
             sum.0 += asked;
             if rng.between(0, 3) == 0 {
-                let size = size.min(asked);
+                let size = size.min(asked * 12 / 10);
                 limiter.earn(now, of, (asked, size));
                 sum.1 += size;
             } else if limiter.admit(now, of, asked) {
-                let answer = answer(u8::try_from(rng.between(0, 255)).unwrap(), size);
-                if limiter.may_answer(now, client, &answer) {
+                let number = u8::try_from(rng.between(0, 255)).unwrap();
+                let answer = Answer { challenges: number % 4 == 0, ..answer(client, number, size) };
+                if limiter.may_answer(now, &answer) {
                     sum.1 += size;
                 } else {
-                    limiter.wait(now, client, answer);
+                    limiter.keep(now, answer);
                 }
             }
-            while let Some((to, bytes)) = limiter.due(now, of) {
-                assert_eq!(to.address.ip(), of);
-                sum.1 += bytes.len();
+            while let Some(answer) = limiter.due(now, of) {
+                assert_eq!(answer.client.address.ip(), of);
+                sum.1 += answer.bytes.len();
                 waited += 1;
             }
             assert!(sum.1 * 10 <= sum.0 * 12, "{of}: {sum:?}");
             assert!(limiter.len() <= 16);
             let waiting = limiter.young.values().chain(limiter.old.values());
-            assert!(waiting.map(|source| source.waiting.len()).all(|len| len <= MAX_WAITING.0));
+            assert!(waiting.map(|source| source.waiting.len()).all(|len| len <= MAX_WAITING));
         }
         assert!(waited > 0 && sums.values().all(|sum| sum.1 > 0), "{waited} {sums:?}");
     }

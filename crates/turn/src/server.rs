@@ -102,7 +102,8 @@ pub struct RelayError;
 pub struct TurnConfig {
     /// What credentials are computed with.
     pub secret: SharedSecret,
-    /// The realm. Short, since strangers get few bytes; printable ASCII.
+    /// The realm. Short, since strangers get few bytes: challenges with more than 12 do not wait
+    /// for credit, and the client asks again. Printable ASCII.
     pub realm: String,
     /// Which peers packets may leave for.
     pub policy: PeerPolicy,

@@ -13,6 +13,7 @@ use turn_types::message::{ALLOCATE, CHANNEL_BIND, CREATE_PERMISSION, REFRESH, SE
 
 use super::{Client, Output, TurnServer};
 use crate::binding;
+use crate::limiter::Answer;
 use crate::stun::{self, Writer, attribute};
 
 /// A request whose sender has proved to know a credential.
@@ -143,18 +144,24 @@ impl TurnServer {
             self.counts.limited = self.counts.limited.saturating_add(1);
             return;
         }
-        if client.transport.is_stream() || self.limiter.may_answer(now, client, &bytes) {
-            self.outputs.push_back(Output::Reply { client, bytes });
-        } else if !self.limiter.wait(now, client, bytes) {
+        let answer = Answer { client, bytes, challenges: message.method() != BINDING };
+        if client.transport.is_stream() || self.limiter.may_answer(now, &answer) {
+            self.tell_stranger(answer);
+        } else {
             self.counts.limited = self.counts.limited.saturating_add(1);
+            self.limiter.keep(now, answer);
         }
         self.answer_waiting(now, address);
     }
 
+    fn tell_stranger(&mut self, Answer { client, bytes, .. }: Answer) {
+        self.outputs.push_back(Output::Reply { client, bytes });
+    }
+
     /// Answers strangers of an address, as far as what it has earned suffices by now.
     fn answer_waiting(&mut self, now: Timestamp, address: IpAddr) {
-        while let Some((client, bytes)) = self.limiter.due(now, address) {
-            self.outputs.push_back(Output::Reply { client, bytes });
+        while let Some(answer) = self.limiter.due(now, address) {
+            self.tell_stranger(answer);
         }
     }
 

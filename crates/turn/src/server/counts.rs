@@ -15,8 +15,7 @@ pub struct Counts {
     pub bytes_in: u64,
     /// Packets that were dropped: no permission, no allocation, refused by the policy.
     pub dropped: u64,
-    /// Messages of strangers that get no answer, for the limits' sake. One that waits for its
-    /// answer is not counted before others take its place.
+    /// Messages of strangers that got no answer at once, for the limits' sake.
     pub limited: u64,
     /// Requests that were refused.
     pub refused: Refused,

@@ -46,6 +46,8 @@ struct Bench {
     /// Relays that were asked for and not opened yet.
     opening: Vec<(RelayId, Family)>,
     sent: Vec<(SocketAddr, Vec<u8>)>,
+    /// Whom the replies went to, all of them.
+    to: Vec<Client>,
     replies: Vec<Vec<u8>>,
     closed: Vec<RelayId>,
 }
@@ -67,6 +69,7 @@ impl Bench {
             credentials: secret().credentials("ada", 100),
             opening: Vec::new(),
             sent: Vec::new(),
+            to: Vec::new(),
             replies: Vec::new(),
             closed: Vec::new(),
         }
@@ -80,7 +83,10 @@ impl Bench {
     fn drain(&mut self) {
         while let Some(output) = self.server.poll_output() {
             match output {
-                Output::Reply { bytes, .. } => self.replies.push(bytes),
+                Output::Reply { client, bytes } => {
+                    self.to.push(client);
+                    self.replies.push(bytes);
+                }
                 Output::OpenRelay { id, family } => self.opening.push((id, family)),
                 Output::SendFromRelay { peer, bytes, .. } => self.sent.push((peer, bytes)),
                 Output::CloseRelay { id } => self.closed.push(id),

@@ -93,26 +93,36 @@ fn answers_by_udp_have_1_2_times_the_bytes_at_most() {
     assert!(bench.server.allocations() > 0 && bench.server.counts().limited > 0);
 }
 
-/// What Chromium and Firefox do behind a NAT: the Binding that tells them their own address is
-/// too short to be answered, and so is the first Allocate.
+/// What a browser does behind a NAT, with a socket for each connection: the Binding that tells it
+/// its own address is too short to be answered, and so is the first Allocate.
 #[test]
-fn a_browser_learns_its_address_before_it_has_a_relay_and_need_not_ask_again() {
-    let mut bench = Bench::new();
-    let client = udp("5.5.5.5:5");
-    let transport = RequestedTransport::new(17);
-    let allocate = Writer::new(MessageClass::Request, ALLOCATE, 2.into()).add(&transport).finish();
-    bench.feed(client, &bare(BINDING, false));
-    assert_eq!(bench.replies.len(), 0);
-    bench.feed(client, &allocate);
-    assert_eq!(bench.replies.iter().map(|reply| code(reply)).collect::<Vec<_>>(), [401]);
-    assert_eq!(bench.ask(client, ALLOCATE, &[&transport]), None);
-    bench.open();
-    let [binding, allocated] = &bench.replies[..] else { panic!("{:?}", bench.replies) };
-    let (binding, allocated) = (stun::parse(binding).unwrap(), stun::parse(allocated).unwrap());
-    assert_eq!((binding.method(), allocated.method()), (BINDING, ALLOCATE));
-    let mapped = attribute::<stun_types::attribute::XorMappedAddress>(&binding).unwrap();
-    assert_eq!(mapped.addr(1.into()), client.address);
-    assert_eq!(bench.server.counts().limited, 0);
+fn a_browser_learns_its_addresses_before_it_has_relays_and_need_not_ask_again() {
+    for connections in 1..=12 {
+        let mut bench = Bench::new();
+        let clients: Vec<_> = (1..=connections).map(|n| udp(&format!("5.5.5.5:{n}"))).collect();
+        let transport = RequestedTransport::new(17);
+        let allocate = Writer::new(MessageClass::Request, ALLOCATE, 2.into());
+        let allocate = allocate.add(&transport).finish();
+        clients.iter().for_each(|client| bench.feed(*client, &bare(BINDING, false)));
+        clients.iter().for_each(|client| bench.feed(*client, &allocate));
+        let (mut knowing, mut relayed) = (BTreeSet::new(), BTreeSet::new());
+        while !bench.replies.is_empty() {
+            let replies = std::mem::take(&mut bench.replies);
+            for (client, reply) in std::mem::take(&mut bench.to).into_iter().zip(replies) {
+                if code(&reply) == 401 {
+                    let asked = bench.signed(client, (ALLOCATE, 5.into()), &[&transport]);
+                    bench.feed(client, &asked);
+                    bench.open();
+                } else if stun::parse(&reply).unwrap().method() == BINDING {
+                    knowing.insert(client);
+                } else {
+                    relayed.insert(client);
+                }
+            }
+        }
+        println!("{connections}: {} know, {} have a relay", knowing.len(), relayed.len());
+        assert!(knowing.len() == connections && relayed.len() == connections);
+    }
 }
 
 #[test]
