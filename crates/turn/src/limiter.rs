@@ -9,7 +9,7 @@ use openstudio_units::Timestamp;
 
 use crate::server::Client;
 
-/// The limits of a [`Limiter`].
+/// What strangers may cost a [`TurnServer`](crate::TurnServer).
 #[derive(Debug, Clone, Copy)]
 pub struct LimiterConfig {
     /// Unauthenticated messages a second from one source, sustained.
