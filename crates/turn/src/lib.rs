@@ -17,8 +17,8 @@
 //! # Invariants
 //! Who has not proved to know a credential costs no memory but one row in a table of bounded
 //! size, with a few answers that wait; its address gets by UDP at most 1.2 times the bytes back
-//! that it sent. No packet leaves for an
-//! address that [`PeerPolicy`] refuses. To relay a packet takes one allocation at most.
+//! that it sent. No packet leaves for an address that [`PeerPolicy`] refuses. To relay a packet
+//! takes one allocation at most.
 //!
 //! This crate is *not* a place for sockets, names or transports: see `openstudio-server`.
 #![warn(clippy::indexing_slicing, clippy::as_conversions, clippy::arithmetic_side_effects)]

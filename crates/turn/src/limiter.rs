@@ -68,6 +68,11 @@ impl Answer {
         self.bytes.get(TRANSACTION)
     }
 
+    /// What it takes, in tenths of bytes.
+    fn cost(&self) -> u64 {
+        count(self.bytes.len()).saturating_mul(10)
+    }
+
     fn is_to_the_same(&self, other: &Self) -> bool {
         self.client == other.client && self.transaction() == other.transaction()
     }
@@ -96,13 +101,14 @@ impl Source {
         self.credit = credit.saturating_sub(count(answered).saturating_mul(10)).min(MAX_CREDIT);
     }
 
-    fn spend(&mut self, answer: &Answer) -> bool {
-        if !answer.challenges && self.waiting.iter().any(|(_, other)| other.challenges) {
-            return false;
-        }
-        let rest = self.credit.checked_sub(count(answer.bytes.len()).saturating_mul(10));
-        self.credit = rest.unwrap_or(self.credit);
-        rest.is_some()
+    fn forget_late(&mut self, now: Timestamp) {
+        self.waiting.retain(|(since, _)| now.since(*since) < PATIENCE);
+    }
+
+    fn may_send(&self, answer: &Answer) -> bool {
+        let goes_first =
+            answer.challenges || !self.waiting.iter().any(|(_, other)| other.challenges);
+        goes_first && self.credit >= answer.cost()
     }
 }
 
@@ -156,10 +162,13 @@ impl Limiter {
     /// One that waited for the same request is forgotten.
     pub(crate) fn may_answer(&mut self, now: Timestamp, answer: &Answer) -> bool {
         let source = self.source(now, answer.client.address.ip());
-        source
-            .waiting
-            .retain(|(since, other)| now.since(*since) < PATIENCE && !other.is_to_the_same(answer));
-        source.spend(answer)
+        source.forget_late(now);
+        source.waiting.retain(|(_, other)| !other.is_to_the_same(answer));
+        let may = source.may_send(answer);
+        if may {
+            source.credit = source.credit.saturating_sub(answer.cost());
+        }
+        may
     }
 
     /// Keeps an answer that [`Self::may_answer`] did not allow until it is [`Self::due`]. It is
@@ -179,15 +188,11 @@ impl Limiter {
     /// Returns an answer that waited and is earned by now; call again until there is none.
     pub(crate) fn due(&mut self, now: Timestamp, of: IpAddr) -> Option<Answer> {
         let source = self.source(now, of);
-        source.waiting.retain(|(since, _)| now.since(*since) < PATIENCE);
-        for at in 0..source.waiting.len() {
-            let (since, answer) = source.waiting.remove(at)?;
-            if source.spend(&answer) {
-                return Some(answer);
-            }
-            source.waiting.insert(at, (since, answer));
-        }
-        None
+        source.forget_late(now);
+        let at = source.waiting.iter().position(|(_, answer)| source.may_send(answer))?;
+        let (_, answer) = source.waiting.remove(at)?;
+        source.credit = source.credit.saturating_sub(answer.cost());
+        Some(answer)
     }
 
     /// Returns how many sources are remembered.

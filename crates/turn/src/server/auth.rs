@@ -64,7 +64,7 @@ impl TurnServer {
             with_error(writer, 420).add(&UnknownAttributes::new(&unknown))
         };
         let bytes = writer.fingerprint(message.has_attribute(Fingerprint::TYPE)).finish();
-        self.answer_stranger(now, client, message, bytes);
+        self.answer_stranger(now, message, Answer { client, bytes, challenges: false });
     }
 
     fn authenticate<'a>(
@@ -115,10 +115,12 @@ impl TurnServer {
             self.counts.refused.count(code);
         }
         let mut writer = with_error(writer, code);
-        if code != 400 {
+        let challenges = code != 400;
+        if challenges {
             writer = self.challenge(now, client, writer);
         }
-        self.answer_stranger(now, client, message, writer.finish());
+        let answer = Answer { client, bytes: writer.finish(), challenges };
+        self.answer_stranger(now, message, answer);
     }
 
     /// Asks for credentials.
@@ -132,20 +134,14 @@ impl TurnServer {
 
     /// Answers somebody who may not be who it says. A stream proves its address, so only its
     /// rate is limited.
-    fn answer_stranger(
-        &mut self,
-        now: Timestamp,
-        client: Client,
-        message: &Message<'_>,
-        bytes: Vec<u8>,
-    ) {
-        let address = client.address.ip();
+    fn answer_stranger(&mut self, now: Timestamp, message: &Message<'_>, answer: Answer) {
+        let Client { transport, address, .. } = answer.client;
+        let address = address.ip();
         if !self.limiter.admit(now, address, message.as_bytes().len()) {
             self.counts.limited = self.counts.limited.saturating_add(1);
             return;
         }
-        let answer = Answer { client, bytes, challenges: message.method() != BINDING };
-        if client.transport.is_stream() || self.limiter.may_answer(now, &answer) {
+        if transport.is_stream() || self.limiter.may_answer(now, &answer) {
             self.tell_stranger(answer);
         } else {
             self.counts.limited = self.counts.limited.saturating_add(1);
